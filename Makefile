@@ -1,0 +1,32 @@
+# make demo   everything from nothing: a virtual environment, the packages, then the main recipe on speech it makes itself
+# make test   every check: ruff, mypy, pytest
+# Python 3.11 to 3.13 with pip is all that is needed; choose one with `make test PYTHON=python3.12`.
+
+PYTHON ?= python3
+VENV ?= .venv
+THREADS ?= 2
+BIN := $(VENV)/bin
+PACKAGES := $(wildcard speech_tl nmt_zero_shot recipes)
+
+.PHONY: demo test clean
+
+demo: $(VENV)/installed-synth
+	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m recipes.asr_multilingual --out runs/demo
+
+test: $(VENV)/installed-test
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy $(PACKAGES)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+clean:
+	rm -rf $(VENV)
+
+# A stamp for each extra; a change of pyproject.toml installs again. Some systems ship venv without its own pip.
+$(VENV)/installed-%: pyproject.toml | $(BIN)/python
+	$(PYTHON) -m pip --python $(BIN)/python install --editable ".[$*]"
+	touch $@
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "needs Python 3.11 to 3.13: make PYTHON=...")'
+	$(PYTHON) -m venv --without-pip $(VENV)

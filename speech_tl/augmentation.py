@@ -1,0 +1,97 @@
+"""New voices, rooms and losses for training clips, drawn on the model's device.
+
+Few speakers are the usual poverty of a small corpus. Speed changes pitch, formants and tempo at once (Ko et al. 2015);
+the frequency warp alone moves the formants (VTLP, Jaitly & Hinton 2013), tempo alone the rhythm, and SpecAugment (Park
+et al. 2019) hides bands and stretches. Every draw comes from torch's global generators, which a checkpoint keeps.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from speech_tl.acoustics import mask
+from speech_tl.torchaudio_shim import torchaudio
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How training clips are varied; every width at 0 changes nothing."""
+
+    speeds: tuple[float, ...] = (1.0,)
+    """Playback factors, one drawn per batch: pitch, formants and tempo together."""
+    warp: float = 0.0
+    """Half-width of the frequency warp, drawn per utterance from 1 ± warp."""
+    tempo: float = 0.0
+    """Half-width of the tempo factor, drawn per utterance from 1 ± tempo."""
+    noise: float = 0.0
+    """Share of utterances that get white noise at 5 to 35 dB below the speech."""
+    frequency_mask: int = 0
+    """Widest masked band, in mel bins; two are drawn per utterance."""
+    time_mask: float = 0.0
+    """Longest masked stretch, as a share of the clip; two are drawn per utterance."""
+
+    def __call__(self, front: nn.Module, audio: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
+        """audio: (B, N), samples: (B,) -> varied features (B, T, F) of the front end, lengths (B,)."""
+        size = len(audio)
+        factor = self.speeds[int(torch.randint(len(self.speeds), ()))]
+        audio, samples = change_speed(audio, samples, factor)
+        if self.noise:
+            audio = add_noise(audio, samples, self.noise)
+        warp = around_one(self.warp, size, audio.device) if self.warp else None
+        features, lengths = front(audio, samples, warp)
+        if self.tempo:
+            features, lengths = change_tempo(features, lengths, around_one(self.tempo, size, audio.device))
+        if self.frequency_mask or self.time_mask:
+            features = spec_augment(features, lengths, bands=self.frequency_mask, stretch=self.time_mask)
+        return features, lengths
+
+
+def around_one(width: float, size: int, device: torch.device) -> Tensor:
+    """(size,) factors drawn evenly from 1 ± width."""
+    return 1 + width * (2 * torch.rand(size, device=device) - 1)
+
+
+def change_speed(audio: Tensor, samples: Tensor, factor: float) -> tuple[Tensor, Tensor]:
+    """Plays (B, N) audio `factor` times as fast; shorter for a factor above 1."""
+    if factor == 1.0:
+        return audio, samples
+    source, target = round(100 * factor), 100
+    faster = torchaudio.functional.resample(audio, source, target, lowpass_filter_width=4)
+    return faster, torch.div(samples * target, source, rounding_mode="floor").clamp(min=1)
+
+
+def change_tempo(features: Tensor, lengths: Tensor, factor: Tensor) -> tuple[Tensor, Tensor]:
+    """Reads each utterance's frames `factor` (B,) times as fast, linearly between frames; pitch stays."""
+    reach = (lengths / factor).floor().long().clamp(min=1)
+    position = torch.arange(int(reach.max()), device=features.device) * factor.unsqueeze(1)  # (B, T')
+    low = torch.minimum(position.floor().long(), (lengths - 1).unsqueeze(1))
+    high = torch.minimum(low + 1, (lengths - 1).unsqueeze(1))
+    share = (position - low).clamp(0, 1).unsqueeze(2)
+    rows = torch.arange(len(features), device=features.device).unsqueeze(1)
+    stretched = features[rows, low] * (1 - share) + features[rows, high] * share
+    return stretched * mask(reach, stretched.shape[1]).unsqueeze(2), reach
+
+
+def add_noise(audio: Tensor, samples: Tensor, share: float) -> Tensor:
+    """White noise 5 to 35 dB below the speech in about `share` of the utterances."""
+    level = 5 + 30 * torch.rand(len(audio), 1, device=audio.device)
+    power = audio.square().sum(1, keepdim=True) / samples.unsqueeze(1)
+    gain = (power * 10 ** (-level / 10)).sqrt() * (torch.rand(len(audio), 1, device=audio.device) < share)
+    return audio + gain * torch.randn_like(audio)
+
+
+def spec_augment(features: Tensor, lengths: Tensor, *, bands: int, stretch: float) -> Tensor:
+    """Two masked bands and two masked stretches per utterance, filled with the mean (0 after normalising)."""
+    size = features.shape[1]
+    for _ in range(2):
+        for axis, limit, extent in (
+            (2, torch.full_like(lengths, bands), torch.full_like(lengths, features.shape[2])),
+            (1, (lengths * stretch).long(), lengths),
+        ):
+            width = torch.rand(len(lengths), device=features.device) * (limit + 1)
+            start = (torch.rand(len(lengths), device=features.device) * (extent - width)).clamp(min=0)
+            place = torch.arange(features.shape[2] if axis == 2 else size, device=features.device)
+            hidden = (place >= start.unsqueeze(1)) & (place < (start + width).floor().unsqueeze(1))
+            features = features.masked_fill(hidden.unsqueeze(1 if axis == 2 else 2), 0.0)
+    return features

@@ -1,0 +1,213 @@
+"""From utterances to padded tensors: batches whose lengths travel with them, and a check for CTC.
+
+A CTC loss is infinite where a text needs more frames than its clip has (T < S + adjacent repeats), so the
+check runs on the lengths before training and names the offenders.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from speech_tl.data.clips import Clips
+from speech_tl.data.manifest import Utterance
+from speech_tl.errors import InputError
+
+
+@dataclass(frozen=True)
+class SpeechBatch:
+    """B utterances of one language."""
+
+    language: str
+    audio: Tensor
+    """(B, N) float32, zero padded."""
+    audio_lengths: Tensor
+    """(B,) int64, samples."""
+    targets: Tensor
+    """(B, S) int64, zero padded (zero is the blank)."""
+    target_lengths: Tensor
+    """(B,) int64."""
+    keys: tuple[str, ...]
+    speakers: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def to(self, device: torch.device | str) -> "SpeechBatch":
+        return replace(
+            self,
+            audio=self.audio.to(device, non_blocking=True),
+            audio_lengths=self.audio_lengths.to(device),
+            targets=self.targets.to(device),
+            target_lengths=self.target_lengths.to(device),
+        )
+
+    def share(self, rank: int, world: int) -> "tuple[SpeechBatch, float]":
+        """One process's part and its weight: weighted mean losses, averaged over ranks, are the whole's mean.
+
+        The part keeps the whole batch's padding, so that every rank sees the same lengths. A rank without an
+        utterance gets one with weight 0, because it must still take part in the exchange of gradients.
+        """
+        mine = list(range(rank, len(self), world))
+        weight = len(mine) * world / len(self)
+        mine = mine or [0]
+        part = replace(
+            self,
+            audio=self.audio[mine],
+            audio_lengths=self.audio_lengths[mine],
+            targets=self.targets[mine],
+            target_lengths=self.target_lengths[mine],
+            keys=tuple(self.keys[i] for i in mine),
+            speakers=tuple(self.speakers[i] for i in mine),
+        )
+        return part, weight
+
+
+def collate(
+    language: str,
+    *,
+    audio: Sequence[Tensor],
+    targets: Sequence[Sequence[int]],
+    keys: Sequence[str],
+    speakers: Sequence[str],
+) -> SpeechBatch:
+    """Pad clips (N,) and targets to the longest of the batch."""
+    if not len(audio) == len(targets) == len(keys) == len(speakers) > 0:
+        raise ValueError(
+            f"{len(audio)} clips, {len(targets)} targets, {len(keys)} keys, {len(speakers)} speakers"
+        )
+    rows = [torch.tensor(target, dtype=torch.int64) for target in targets]
+    return SpeechBatch(
+        language=language,
+        audio=torch.nn.utils.rnn.pad_sequence(list(audio), batch_first=True),
+        audio_lengths=torch.tensor([len(clip) for clip in audio]),
+        targets=torch.nn.utils.rnn.pad_sequence(rows, batch_first=True),
+        target_lengths=torch.tensor([len(row) for row in rows]),
+        keys=tuple(keys),
+        speakers=tuple(speakers),
+    )
+
+
+@dataclass(frozen=True)
+class Examples:
+    """One language's clips with what they should be recognised as."""
+
+    language: str
+    clips: Clips
+    targets: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        if len(self.clips) != len(self.targets):
+            raise ValueError(f"{self.language}: {len(self.clips)} clips but {len(self.targets)} targets")
+
+    def batch(self, indices: Sequence[int]) -> SpeechBatch:
+        chosen = [self.clips.utterances[i] for i in indices]
+        return collate(
+            self.language,
+            audio=[self.clips[i] for i in indices],
+            targets=[self.targets[i] for i in indices],
+            keys=[u.key for u in chosen],
+            speakers=[u.speaker for u in chosen],
+        )
+
+    def in_order(self, *, max_total: int, max_items: int = 64) -> Iterator[SpeechBatch]:
+        """Every utterance once, the longest first; a batch has at most `max_total` padded samples, or one
+        clip.
+        """
+        lengths = self.clips.lengths
+        order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+        while order:
+            size = max(1, min(max_items, max_total // max(1, lengths[order[0]])))
+            yield self.batch(order[:size])
+            order = order[size:]
+
+
+class Order(Protocol):
+    """An endless, resumable order of (language, indices): `speech_tl.training.sampling.GroupBatches`."""
+
+    def __next__(self) -> tuple[str, Sequence[int]]: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None: ...
+
+
+class SpeechBatches:
+    """The batches of an order, over the examples of every language; all of its state is the order's."""
+
+    def __init__(self, examples: Mapping[str, Examples], order: Order) -> None:
+        self.examples = examples
+        self.order = order
+
+    def __iter__(self) -> "SpeechBatches":
+        return self
+
+    def __next__(self) -> SpeechBatch:
+        language, indices = next(self.order)
+        return self.examples[language].batch(indices)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.order.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.order.load_state_dict(state)
+
+
+@dataclass(frozen=True)
+class Feasibility:
+    """Which clips have fewer frames than CTC needs for their text."""
+
+    total: int
+    infeasible: tuple[int, ...]
+    """Indices into the clips that were checked."""
+    names: tuple[str, ...]
+    frames: tuple[int, ...]
+    """T of the offenders."""
+    needed: tuple[int, ...]
+    """S + adjacent repeats of the offenders."""
+
+    def __str__(self) -> str:
+        if not self.infeasible:
+            return f"all {self.total} clips have enough frames for their texts"
+        worst = [
+            f"{n} ({t} frames, {s} needed)"
+            for n, t, s in zip(self.names, self.frames, self.needed, strict=True)
+        ]
+        return (
+            f"{len(self.infeasible)} of {self.total} clips have too few frames for their texts: "
+            f"{', '.join(worst[:3])}{', ...' if len(worst) > 3 else ''}"
+        )
+
+
+def frames_needed(target: Sequence[int]) -> int:
+    """S + adjacent repeats: between two equal symbols CTC must write a blank."""
+    return len(target) + sum(a == b for a, b in pairwise(target))
+
+
+def feasibility(
+    utterances: Sequence[Utterance],
+    *,
+    targets: Sequence[Sequence[int]],
+    samples: Sequence[int],
+    output_lengths: Callable[[Tensor], Tensor],
+    speed: float = 1.0,
+) -> Feasibility:
+    """Check T >= S + adjacent repeats after subsampling, when played `speed` times as fast.
+
+    output_lengths: samples (B,) -> frames (B,) of the model that will be trained.
+    """
+    if speed <= 0:
+        raise InputError(f"speed must be above 0, got {speed}")
+    frames = output_lengths((torch.tensor(samples, dtype=torch.float64) / speed).long()).tolist()
+    needed = [frames_needed(target) for target in targets]
+    bad = [i for i, (t, s) in enumerate(zip(frames, needed, strict=True)) if t < s]
+    return Feasibility(
+        total=len(utterances),
+        infeasible=tuple(bad),
+        names=tuple(utterances[i].key for i in bad),
+        frames=tuple(int(frames[i]) for i in bad),
+        needed=tuple(needed[i] for i in bad),
+    )

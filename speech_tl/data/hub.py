@@ -1,0 +1,121 @@
+"""Corpora of the Hugging Face hub, through `datasets`, without its audio decoder.
+
+`datasets` decodes audio only with torchcodec, whose wheels are tied to CUDA; `Audio(decode=False)` hands over
+the encoded bytes instead, which are written to a cache file once and then read like any other file.
+"""
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from speech_tl.data.readers import Row
+from speech_tl.errors import InputError
+
+log = logging.getLogger(__name__)
+
+TEXT = ("text", "sentence", "transcription", "transcript", "raw_transcription", "normalized_text")
+SPEAKER = ("speaker_id", "client_id", "speaker")
+LANGUAGE = ("language", "locale", "lang")
+SPLITS = ("train", "validation", "valid", "dev", "test")
+
+
+def rows(spec: str, *, cache: Path | None = None) -> Iterator[Row]:
+    """Rows of `NAME:CONFIG`: a hub dataset, a local dataset folder, or what `save_to_disk` wrote."""
+    name, config = _parse(spec)
+    parts = _usable(_load(name, config), spec)
+    folder = cache or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "speech_tl" / "hub"
+    for split, part in parts.items():
+        audio, text = _audio_column(part, spec), _column(part, TEXT)
+        if audio is None or text is None:
+            found = ", ".join(part.column_names)
+            raise InputError(
+                f"hub:{spec}: expected an audio column and one of {', '.join(TEXT)}; columns found: {found}"
+            )
+        speaker, language = _column(part, SPEAKER), _column(part, LANGUAGE)
+        used = {audio, text, speaker, language}
+        for number, item in enumerate(_undecoded(part, audio), start=1):
+            where = f"hub:{spec}, {split} row {number}"
+            cells = {k: _cell(v) for k, v in item.items() if k not in used}
+            cells["text"] = _cell(item[text])
+            if len(parts) > 1:
+                cells["split"] = split.split(".")[0]
+            cells["language"] = _cell(item[language]) if language else config or Path(name).name
+            if speaker:
+                cells["speaker_id"] = _cell(item[speaker])
+            yield Row(where, _file(item[audio], folder, where), f"{Path(name).name}/{split}/{number}", cells)
+
+
+def _parse(spec: str) -> tuple[str, str | None]:
+    name, colon, config = spec.rpartition(":")
+    if not colon or Path(spec).expanduser().exists():
+        name, config = spec, ""
+    if not name:
+        raise InputError(f"hub:{spec}: expected hub:NAME or hub:NAME:CONFIG, e.g. hub:google/fleurs:sw_ke")
+    return name, config or None
+
+
+def _load(name: str, config: str | None) -> Mapping[str, Any]:
+    try:
+        import datasets
+    except ImportError:
+        raise InputError(f"hub:{name} needs the package `datasets`: pip install datasets") from None
+    path = Path(name).expanduser()
+    try:
+        if (path / "dataset_dict.json").is_file() or (path / "dataset_info.json").is_file():
+            loaded = datasets.load_from_disk(str(path))
+        else:
+            loaded = datasets.load_dataset(str(path) if path.exists() else name, config)
+    except (ValueError, OSError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        raise InputError(f"hub:{name}: cannot be loaded ({' '.join(str(error).split())[:300]})") from None
+    return loaded if isinstance(loaded, datasets.DatasetDict) else {str(loaded.split or "train"): loaded}
+
+
+def _usable(parts: Mapping[str, Any], spec: str) -> Mapping[str, Any]:
+    """train, validation and test (also `train.clean.100`) where there are any: other parts repeat them."""
+    named = {split: part for split, part in parts.items() if split.split(".")[0] in SPLITS}
+    if left := set(parts) - set(named) if named else set():
+        log.warning("hub:%s: parts %s left out, kept %s", spec, ", ".join(sorted(left)), ", ".join(named))
+    return named or parts
+
+
+def _audio_column(part: Any, spec: str) -> str | None:
+    import datasets
+
+    columns = [name for name, feature in part.features.items() if isinstance(feature, datasets.Audio)]
+    if len(columns) > 1:
+        raise InputError(f"hub:{spec}: {len(columns)} audio columns ({', '.join(columns)}), expected one")
+    return columns[0] if columns else None
+
+
+def _undecoded(part: Any, audio: str) -> Any:
+    import datasets
+
+    return part.cast_column(audio, datasets.Audio(decode=False))
+
+
+def _column(part: Any, names: tuple[str, ...]) -> str | None:
+    return next((name for name in names if name in part.column_names), None)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _file(item: Mapping[str, Any], folder: Path, where: str) -> Path:
+    """The encoded audio as a file named by its content; written aside, then renamed."""
+    content, path = item["bytes"], item["path"]
+    if content is None:
+        if not path or not Path(path).is_file():
+            raise InputError(f"{where}: no audio bytes and no file at {path!r}")
+        return Path(path)
+    name = hashlib.sha256(content).hexdigest()[:32] + (Path(path).suffix if path else "")
+    file = folder / name
+    if not file.is_file() or file.stat().st_size != len(content):
+        folder.mkdir(parents=True, exist_ok=True)
+        aside = file.with_name(f".{name}.{os.getpid()}")
+        aside.write_bytes(content)
+        os.replace(aside, file)
+    return file

@@ -1,0 +1,179 @@
+"""Which recording says what, in which language, by whom: the one record every part of the toolkit shares.
+
+A corpus is checked here, before anything is trained on it, so that a missing file or a half-written row costs
+a second and not an hour. The formats themselves are in `speech_tl.data.readers` and `speech_tl.data.hub`.
+"""
+
+import logging
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from speech_tl.data import hub, readers
+from speech_tl.data.readers import Row
+from speech_tl.errors import InputError
+
+log = logging.getLogger(__name__)
+
+COLUMNS = frozenset({"file_name", "text", "language", "speaker_id", "split", "start", "end", "duration_s"})
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One spoken text: a whole file, or the seconds from `start` to `end` of a longer one."""
+
+    audio: str
+    """Path of the audio file."""
+    text: str
+    """As written in the corpus, not normalised."""
+    language: str
+    speaker: str
+    """Empty where the corpus does not say who speaks."""
+    start: float | None = None
+    """Seconds."""
+    end: float | None = None
+    """Seconds."""
+    split: str = ""
+    """As written in the corpus: `train`, `dev`, ... or empty."""
+    seconds: float | None = None
+    """Duration where the corpus states it."""
+    extra: tuple[tuple[str, str], ...] = ()
+    """Further columns, as strings."""
+    name: str = ""
+    """Corpus folder and file name, the same on every machine; the audio file's own name where empty."""
+    where: str = field(default="", compare=False)
+    """The row it was read from, for messages."""
+
+    @property
+    def key(self) -> str:
+        """Identity that survives a move to another machine: names the recording in split files and caches."""
+        times = "" if self.start is None and self.end is None else f"@{self.start or 0:g}-{_time(self.end)}"
+        return (self.name or Path(self.audio).name) + times
+
+
+def read(source: str | Path, *, cache: Path | None = None, check_audio: bool = True) -> tuple[Utterance, ...]:
+    """Every utterance of a corpus: a folder, one of its tables, or `hub:NAME:CONFIG`.
+
+    `cache` is where the hub's audio bytes are written. `check_audio=False` is for a machine that trains from
+    cached clips and has no audio files; duplicate rows are dropped with a warning in the log either way.
+    """
+    utterances = _without_duplicates(
+        (_utterance(row) for row in _rows(str(source), cache)), source=str(source)
+    )
+    if not utterances:
+        raise InputError(f"{source}: no utterances")
+    if check_audio:
+        _check_audio(utterances, source=str(source))
+    return utterances
+
+
+def _rows(source: str, cache: Path | None) -> Iterator[Row]:
+    if source.startswith("hub:"):
+        return hub.rows(source.removeprefix("hub:"), cache=cache)
+    path = Path(source).expanduser()
+    if path.suffix in {".csv", ".tsv", ".jsonl"} and path.is_file():
+        in_release = (
+            path.suffix == ".tsv"
+            and not path.stem.startswith("metadata")
+            and (path.parent / "clips").is_dir()
+        )
+        return readers.common_voice_file(path) if in_release else readers.metadata(path)
+    if not path.is_dir():
+        raise InputError(f"{source}: no such folder; expected a corpus folder or hub:NAME:CONFIG")
+    for name in readers.METADATA:
+        if (path / name).is_file():
+            return readers.metadata(path / name)
+    if (path / "wav.scp").exists():
+        return readers.kaldi(path)
+    if (path / "clips").is_dir() and any((path / n).is_file() for n in ("train.tsv", "validated.tsv")):
+        return readers.common_voice(path)
+    raise InputError(
+        f"{source}: not a corpus folder; expected one of {', '.join(readers.METADATA)}, a Common Voice "
+        f"release (clips/ and train.tsv or validated.tsv) or a Kaldi data directory (wav.scp, text, utt2spk)"
+    )
+
+
+def _utterance(row: Row) -> Utterance:
+    cells = row.cells
+    for column in ("text", "language"):
+        if not cells.get(column, "").strip():
+            raise InputError(f"{row.where}: empty {column} for {row.audio.name}")
+    if "speaker_id" in cells and not cells["speaker_id"].strip():
+        raise InputError(
+            f"{row.where}: empty speaker_id for {row.audio.name}; splits are by speaker, so name one"
+        )
+    start, end, seconds = (
+        _number(cells.get(column, ""), column, row.where) for column in ("start", "end", "duration_s")
+    )
+    if end is not None and end <= (start or 0.0):
+        raise InputError(f"{row.where}: end {end:g} s is not after start {start or 0:g} s")
+    return Utterance(
+        audio=str(row.audio),
+        text=cells["text"],
+        language=cells["language"],
+        speaker=cells.get("speaker_id", ""),
+        start=start,
+        end=end,
+        split=cells.get("split", ""),
+        seconds=seconds if end is None else end - (start or 0.0),
+        extra=tuple((name, value) for name, value in cells.items() if name not in COLUMNS),
+        name=row.name,
+        where=row.where,
+    )
+
+
+def _number(cell: str, column: str, where: str) -> float | None:
+    if not cell.strip():
+        return None
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or value < 0:
+        raise InputError(f"{where}: {column} is {cell!r}, expected seconds such as 1.25")
+    return value
+
+
+def _without_duplicates(utterances: Iterable[Utterance], *, source: str) -> tuple[Utterance, ...]:
+    """The same stretch of audio twice: dropped and counted if the rows agree, refused if they contradict."""
+    kept: dict[tuple[str, float | None, float | None], Utterance] = {}
+    dropped = 0
+    for utterance in utterances:
+        first = kept.setdefault((utterance.audio, utterance.start, utterance.end), utterance)
+        if first is utterance:
+            continue
+        for what in ("text", "speaker", "language", "split"):
+            before, now = getattr(first, what), getattr(utterance, what)
+            if before != now:
+                raise InputError(
+                    f"{utterance.where}: {Path(utterance.audio).name} has {what} {now!r}, but {before!r} in "
+                    f"{first.where.rpartition(', ')[2]}; keep one of the two rows"
+                )
+        dropped += 1
+    if dropped:
+        log.warning("%s: %d duplicate rows dropped, %d kept", source, dropped, len(kept))
+    return tuple(kept.values())
+
+
+def _check_audio(utterances: Iterable[Utterance], *, source: str) -> None:
+    """All missing and all empty files are counted, the first three named."""
+    files = {utterance.audio: utterance.where for utterance in utterances}
+    missing, empty = [], []
+    for audio, where in files.items():
+        path = Path(audio)
+        row = where.rpartition(", ")[2]
+        if not path.is_file():
+            missing.append(f"{audio} ({row})")
+        elif path.stat().st_size == 0:
+            empty.append(f"{audio} ({row})")
+    for names, what in ((missing, "missing"), (empty, "0 bytes long")):
+        if names:
+            raise InputError(
+                f"{source}: {len(names)} of {len(files)} audio files are {what}: {', '.join(names[:3])}"
+                f"{', ...' if len(names) > 3 else ''}"
+            )
+
+
+def _time(seconds: float | None) -> str:
+    return "end" if seconds is None else f"{seconds:g}"

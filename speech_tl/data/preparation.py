@@ -1,0 +1,166 @@
+"""From the folders a user names to what a recipe trains on: read, normalise, split, decode, by language.
+
+Every choice made on the way (how texts were normalised, how speakers were divided, what was left out) stays with the
+result, so that a run can store it and a report can say it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from speech_tl.data.batches import Examples
+from speech_tl.data.clips import Clips
+from speech_tl.data.corpora import split_arguments
+from speech_tl.data.manifest import Utterance, read
+from speech_tl.data.splits import Split, split, subset
+from speech_tl.data.text import Normaliser, normaliser
+from speech_tl.errors import InputError, unknown_name
+from speech_tl.phonology.units import Units
+
+T = TypeVar("T", int, float)
+
+
+@dataclass(frozen=True)
+class Language:
+    """One language's recordings, ready to train on and to test on; texts are normalised."""
+
+    code: str
+    split: Split
+    units: Units
+    normaliser: Normaliser
+    train: Clips
+    valid: Clips
+    test: Clips
+
+    @property
+    def description(self) -> str:
+        """One line for the log and the report."""
+        sizes = ", ".join(
+            f"{name} {len(clips)} clips {60 * clips.hours:.1f} min"
+            for name, clips in (("train", self.train), ("valid", self.valid), ("test", self.test))
+        )
+        rate = self.train.sample_rate
+        return f"{self.code}: {sizes} at {rate} Hz; {self.split.kind}, {self.split.task}; {self.split.note}"
+
+    def examples(self, part: Clips, units: Units | None = None) -> Examples:
+        """A part with its targets in this language's units, or in a wider set."""
+        encode = (units or self.units).encode
+        return Examples(self.code, part, tuple(encode(utterance.text) for utterance in part.utterances))
+
+
+@dataclass(frozen=True)
+class Division:
+    """What the user said about speakers; where nothing was said a known corpus has its row, others the general rule."""
+
+    hold_out_speakers: tuple[str, ...] = ()
+    train_speakers: Mapping[str, int] | None = None
+    """Language -> how many; `""` stands for every language."""
+    test_speakers: Mapping[str, int] | None = None
+    split_file: Path | None = None
+    known_speakers: bool = False
+
+
+def prepare(
+    sources: Sequence[str],
+    *,
+    languages: Sequence[str] = (),
+    division: Division | None = None,
+    sample_rate: int = 16000,
+    train_minutes: Mapping[str, float] | None = None,
+    seed: int = 0,
+    cache: Path | None = None,
+) -> dict[str, Language]:
+    """Language code -> its recordings.
+
+    Args:
+        sources: corpora as `manifest.read` takes them; a language found in several is split in each and joined.
+        languages: only these; all where empty.
+        train_minutes: language -> at most so much training speech, drawn by seed.
+        cache: folder for decoded audio.
+
+    Raises:
+        InputError: a source cannot be read, a language or speaker is not in it, or nothing is left of one.
+    """
+    division = division or Division()
+    found: dict[str, list[tuple[str, tuple[Utterance, ...]]]] = {}
+    for source in sources:
+        utterances = read(source, cache=cache)
+        for code in sorted({utterance.language for utterance in utterances}):
+            own = tuple(utterance for utterance in utterances if utterance.language == code)
+            found.setdefault(code, []).append((source, own))
+    for code in languages:
+        if code not in found:
+            raise unknown_name("language", code, found, where=", ".join(sources))
+    speakers = {u.speaker for parts in found.values() for _, part in parts for u in part}
+    for speaker in division.hold_out_speakers:
+        if speaker not in speakers:
+            raise unknown_name("speaker", speaker, speakers, where=", ".join(sources))
+    return {
+        code: _language(code, found[code], division, sample_rate, (train_minutes or {}).get(code), seed, cache)
+        for code in languages or found
+    }
+
+
+def by_language(values: Sequence[str], kind: type[T], *, flag: str) -> dict[str, T]:
+    """`("4",)` -> {"": 4} for every language; `("lit=4", "eng=2")` -> one number each."""
+    numbers: dict[str, T] = {}
+    for value in values:
+        code, _, number = value.rpartition("=")
+        try:
+            numbers[code] = kind(number)
+        except ValueError:
+            raise InputError(f"{flag} got {value!r}; expected a number, or LANGUAGE=NUMBER such as lit=4") from None
+        if numbers[code] <= 0:
+            raise InputError(f"{flag} got {value!r}; expected a number above 0")
+    return numbers
+
+
+def _language(
+    code: str,
+    parts: Sequence[tuple[str, tuple[Utterance, ...]]],
+    division: Division,
+    sample_rate: int,
+    train_minutes: float | None,
+    seed: int,
+    cache: Path | None,
+) -> Language:
+    say = normaliser(code)
+    splits = []
+    for source, utterances in parts:
+        spoken = tuple(replace(utterance, text=say(utterance.text)) for utterance in utterances)
+        present = {utterance.speaker for utterance in spoken}
+        arguments = split_arguments(
+            source,
+            hold_out_speakers=[speaker for speaker in division.hold_out_speakers if speaker in present],
+            train_speakers=_of(division.train_speakers, code),
+            test_speakers=_of(division.test_speakers, code),
+            split_file=division.split_file,
+            known_speakers=division.known_speakers,
+        )
+        splits.append(split(spoken, seed=seed, normalise=say, **arguments))
+    whole = splits[0] if len(splits) == 1 else _joined(splits)
+    if train_minutes is not None:
+        note = f"{whole.note}; at most {train_minutes:g} minutes of training speech"
+        whole = replace(whole, train=subset(whole.train, minutes=train_minutes, seed=seed), note=note)
+    for name in ("train", "valid", "test"):
+        if not getattr(whole, name):
+            raise InputError(f"{code} has no utterances to {name} on after the split ({whole.note})")
+    units = Units.from_texts(utterance.text for utterance in (*whole.train, *whole.valid))
+    train, valid, test = (Clips(part, sample_rate, cache=cache) for part in (whole.train, whole.valid, whole.test))
+    return Language(code, whole, units, say, train, valid, test)
+
+
+def _of(numbers: Mapping[str, int] | None, code: str) -> int | None:
+    return (numbers or {}).get(code, (numbers or {}).get(""))
+
+
+def _joined(splits: Sequence[Split]) -> Split:
+    return Split(
+        train=tuple(u for part in splits for u in part.train),
+        valid=tuple(u for part in splits for u in part.valid),
+        test=tuple(u for part in splits for u in part.test),
+        kind=" + ".join(dict.fromkeys(part.kind for part in splits)),
+        note="; ".join(dict.fromkeys(part.note for part in splits)),
+        task="words" if all(part.task == "words" for part in splits) else "sentences",
+    )

@@ -1,0 +1,52 @@
+"""A split as it is stored with a run: JSON that names recordings, readable by people and by the next run.
+
+`{"format": 1, "languages": {LANGUAGE: {"train": [KEY, ...], "valid": [...], "test": [...]}}}`; what else a
+language has (kind, task, note) is for the reader.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from speech_tl.errors import InputError, unknown_name
+
+FORMAT = 1
+PARTS = ("train", "valid", "test")
+
+
+def write(path: str | Path, languages: Mapping[str, Mapping[str, Any]]) -> None:
+    """Written aside, then renamed."""
+    path = Path(path)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    stored = {"format": FORMAT, "languages": languages}
+    aside.write_text(json.dumps(stored, ensure_ascii=False, indent=1), encoding="utf-8")
+    os.replace(aside, path)
+
+
+def read(path: Path, language: str) -> tuple[list[str], list[str], list[str]]:
+    """The keys of a language's three parts, each recording in one part only."""
+    try:
+        stored: Any = json.loads(path.read_text(encoding="utf-8"))
+        version, languages = stored["format"], stored["languages"]
+        if version != FORMAT:
+            raise InputError(
+                f"{path}: split file of format {version}, expected {FORMAT}; make the split again"
+            )
+        if language not in languages:
+            raise unknown_name("language", language, languages, where=str(path))
+        train, valid, test = ([str(key) for key in languages[language][part]] for part in PARTS)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: not a split file ({type(error).__name__}: {error}); expected "
+            '{"format": 1, "languages": {LANGUAGE: {"train": [KEY, ...], "valid": [...], "test": [...]}}}'
+        ) from None
+    if twice := [key for key, count in Counter([*train, *valid, *test]).items() if count > 1]:
+        raise InputError(
+            f"{path}: {len(twice)} recordings of {language} are named twice: {', '.join(twice[:3])}"
+        )
+    return train, valid, test

@@ -1,0 +1,17 @@
+"""Which device a command computes on: `--device` means the same in training, evaluation and transcription."""
+
+from speech_tl.errors import InputError, unknown_name
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def chosen(name: str) -> str:
+    """`cpu` or `cuda`; `auto` is a GPU where torch sees one."""
+    import torch
+
+    if name not in DEVICES:
+        raise unknown_name("device", name, DEVICES, where="--device")
+    present = torch.cuda.is_available()
+    if name == "cuda" and not present:
+        raise InputError("--device cuda was asked for, but torch sees no GPU: use cpu or auto")
+    return "cuda" if present and name != "cpu" else "cpu"

@@ -1,0 +1,181 @@
+"""How many errors a checkpoint makes, by language and by speaker, and what the test set can tell.
+
+`python -m speech_tl.evaluate --checkpoint RUN --data FOLDER` prints the tables; recipes call `evaluate`. A
+clip with fewer frames than its text needs (T < S + adjacent repeats) cannot come out right: it counts as an
+error like any other, and is counted besides. Everything is in percent.
+"""
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from speech_tl.data.batches import frames_needed
+from speech_tl.data.clips import Clips
+from speech_tl.data.manifest import Utterance, read
+from speech_tl.data.splits import split
+from speech_tl.data.text import Normaliser, normaliser
+from speech_tl.device import chosen
+from speech_tl.errors import InputError, unknown_name
+from speech_tl.metrics import tidy
+from speech_tl.models.ctc import MultilingualCTC, load
+from speech_tl.models.decoding import greedy
+from speech_tl.report import Report, text
+from speech_tl.results import Evaluation, Result, compare, grouped, scored
+from speech_tl.training.config import command
+
+__all__ = ["Config", "Evaluation", "Result", "compare", "evaluate", "main"]
+
+
+class Waveforms(Protocol):
+    """What `Clips` gives: the samples (N,) of utterance i at the rate of its language's head."""
+
+    def __getitem__(self, index: int, /) -> Tensor: ...
+
+
+def evaluate(
+    model: MultilingualCTC, utterances: Sequence[Utterance], clips: Waveforms, *, batch_seconds: float = 160.0
+) -> Evaluation:
+    """Greedy transcripts of `utterances`, whose texts are normalised already, against those texts.
+
+    `clips[i]` is the audio of `utterances[i]` at `model.sample_rate` of its language. Clips of like length
+    share a batch of at most `batch_seconds` with its padding, the longest first. The model's mode is
+    restored.
+    """
+    samples = [len(clips[i]) for i in range(len(utterances))]
+    results: dict[int, Result] = {}
+    training = model.training
+    model.train(False)
+    try:
+        with torch.inference_mode():
+            for language, indices in grouped(
+                range(len(utterances)), lambda i: utterances[i].language
+            ).items():
+                if language not in model.languages:
+                    raise unknown_name(
+                        "language", language, model.languages, where=utterances[indices[0]].key
+                    )
+                limit = int(batch_seconds * model.sample_rate(language))
+                for batch in _batches(indices, samples, limit=limit):
+                    texts, frames = _transcribe(model, [clips[i] for i in batch], language)
+                    for i, written, length in zip(batch, texts, frames, strict=True):
+                        results[i] = _result(model, utterances[i], written, frames=length)
+    finally:
+        model.train(training)
+    return Evaluation(tuple(results[i] for i in range(len(utterances))))
+
+
+def _transcribe(
+    model: MultilingualCTC, audio: Sequence[Tensor], language: str
+) -> tuple[list[str], list[int]]:
+    """The text and the number of frames of every clip of one batch."""
+    device, units = next(model.parameters()).device, model.units(language)
+    lengths = torch.tensor([len(clip) for clip in audio], device=device)
+    frames = model.output_lengths(lengths, language).clamp(min=0)
+    if not int(frames.max()):
+        return [""] * len(audio), frames.tolist()
+    padded = torch.nn.utils.rnn.pad_sequence(list(audio), batch_first=True).to(device)  # (B, N)
+    log_probs, frames = model.log_probabilities(padded, lengths, language)
+    return [units.decode(symbols) for symbols in greedy(log_probs, frames)], frames.tolist()
+
+
+def _result(model: MultilingualCTC, utterance: Utterance, hypothesis: str, *, frames: int) -> Result:
+    reference = tidy(utterance.text)
+    return scored(
+        reference,
+        hypothesis,
+        key=utterance.key,
+        language=utterance.language,
+        speaker=utterance.speaker,
+        feasible=frames >= frames_needed([ord(symbol) for symbol in reference]),
+        unknown=model.units(utterance.language).missing(reference),
+    )
+
+
+def _batches(indices: Sequence[int], samples: Sequence[int], *, limit: int) -> Iterator[list[int]]:
+    """Longest first, so that memory peaks at once; at most `limit` samples with padding."""
+    ordered = sorted(indices, key=lambda i: -samples[i])
+    while ordered:
+        size = max(1, limit // max(1, samples[ordered[0]]))
+        yield ordered[:size]
+        ordered = ordered[size:]
+
+
+@dataclass(frozen=True)
+class Config:
+    checkpoint: Path
+    """A run's folder, or a checkpoint folder."""
+    data: tuple[str, ...]
+    """Corpora: folders or hub:NAME:CONFIG, space separated."""
+    languages: tuple[str, ...] = ()
+    """Only these; all that the data hold where empty."""
+    split: Literal["test", "all"] = "test"
+    """`test`: the part stored with the run, else the corpus's own, else held-out speakers; `all`: every clip."""
+    out: Path | None = None
+    """Also write the tables, and every utterance, to this JSON file."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+
+
+def main(config: Config) -> Report:
+    started = time.monotonic()
+    if not config.data:
+        raise InputError("--data names no corpus; give a folder or hub:NAME:CONFIG")
+    model = load(config.checkpoint, device=chosen(config.device))
+    evaluation = Evaluation(())
+    for language, utterances in _chosen(config, model).items():
+        print(f"{language}: {len(utterances)} utterances", file=sys.stderr)
+        clips = Clips(utterances, model.sample_rate(language))
+        evaluation += evaluate(model, utterances, clips)
+    system = config.checkpoint.name
+    tables = {
+        "error_rates": evaluation.rows(system=system),
+        "speakers": evaluation.speaker_rows(system=system),
+        "test_sets": evaluation.test_set_rows(),
+        "confusions": evaluation.confusion_rows(),
+        "utterances": evaluation.utterance_rows(),
+    }
+    line = shlex.join(["python", "-m", "speech_tl.evaluate", *sys.argv[1:]])
+    seconds = time.monotonic() - started
+    report = Report("speech_tl.evaluate", line, 0, chosen(config.device), seconds, tables)
+    for name, rows in tables.items():
+        if name != "utterances":
+            print(f"\n{name.replace('_', ' ')}\n{text(rows)}")
+    if config.out:
+        written = json.dumps(report.metrics(), indent=1, ensure_ascii=False, allow_nan=False)
+        config.out.write_text(written + "\n", encoding="utf-8")
+    return report
+
+
+def _chosen(config: Config, model: MultilingualCTC) -> dict[str, list[Utterance]]:
+    """Language -> what to test on, with texts normalised as they were for training."""
+    corpora = grouped([u for source in config.data for u in read(source)], lambda u: u.language)
+    for language in config.languages:
+        if language not in corpora:
+            raise unknown_name("language", language, corpora, where=" ".join(config.data))
+    stored = config.checkpoint / "splits.json"
+    chosen: dict[str, list[Utterance]] = {}
+    for language in config.languages or corpora:
+        model.known(language)
+        rules = model.config.normalisers.get(language)
+        normalise = Normaliser.from_dict(rules) if rules else normaliser(language)
+        utterances = corpora[language]
+        if config.split == "test":
+            file = stored if stored.is_file() else None
+            try:
+                utterances = list(split(utterances, split_file=file, normalise=normalise).test)
+            except InputError as error:
+                raise InputError(f"{error}; --split all tests on every clip") from None
+        chosen[language] = [replace(u, text=normalise(u.text)) for u in utterances]
+    return chosen
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main, Config))

@@ -1,0 +1,289 @@
+"""Many languages share one encoder; each keeps its own CTC head.
+
+The lecture's picture (Huang et al. 2013, Heigold et al. 2013): shared lower layers, a head per language, and input
+layers that may differ where the recordings do. Several languages may also share one head over the union of their
+symbols, which is the control. CTC is Graves et al. 2006. Everything a reader of the checkpoint needs (symbols and
+their digest, text normalisation, the calibration that tells languages apart) travels in its configuration.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCTC,
+    PreTrainedConfig,
+    PreTrainedModel,
+    Wav2Vec2CTCTokenizer,
+    Wav2Vec2FeatureExtractor,
+)
+from transformers.modeling_outputs import CausalLMOutput
+
+from speech_tl.augmentation import Augmentation
+from speech_tl.errors import InputError, unknown_name
+from speech_tl.models.encoder import SIZES, SpeechEncoder, from_size, layer_normalised, pretrained
+from speech_tl.phonology.units import BLANK, Units
+
+FORMAT = 1
+"""Of what `save` writes; a checkpoint of another number is refused by name."""
+
+
+class MultilingualCTCConfig(PreTrainedConfig):
+    """What a checkpoint says about itself.
+
+    Attributes:
+        encoder: configuration of the transformers encoder, with its `model_type`.
+        layer_normalised: whether the encoder's convolution modules were given layer normalisation.
+        symbols: head -> its units, blank first.
+        head_of: language -> head.
+        rate_of: language -> sampling rate in Hz of the input layer it goes through.
+        least_frames: frames (10 ms) that a shorter clip is filled up to.
+        digest: of `symbols`; a head and a vocabulary that do not belong together are refused.
+        normalisers: language -> what was done to its texts.
+        calibration: what `transcribe --language auto` compares heads by, or empty.
+        language: the one assumed where none is named.
+    """
+
+    model_type = "speech_tl_ctc"
+
+    def __init__(
+        self,
+        *,
+        encoder: Mapping[str, Any] | None = None,
+        layer_normalised: bool = True,
+        symbols: Mapping[str, Sequence[str]] | None = None,
+        head_of: Mapping[str, str] | None = None,
+        rate_of: Mapping[str, int] | None = None,
+        least_frames: int = 0,
+        digest: str = "",
+        normalisers: Mapping[str, Any] | None = None,
+        calibration: Mapping[str, Any] | None = None,
+        language: str = "",
+        format_version: int = FORMAT,
+        **rest: Any,
+    ) -> None:
+        self.encoder = dict(encoder or {})
+        self.layer_normalised = layer_normalised
+        self.symbols = {head: list(units) for head, units in (symbols or {}).items()}
+        self.head_of = dict(head_of or {head: head for head in self.symbols})
+        self.rate_of = dict(rate_of or dict.fromkeys(self.head_of, 16000))
+        self.least_frames = least_frames
+        self.digest = digest or vocabulary_digest(self.symbols)
+        self.normalisers = dict(normalisers or {})
+        self.calibration = dict(calibration or {})
+        self.language = language or next(iter(self.head_of), "")
+        self.format_version = format_version
+        super().__init__(**rest)
+
+
+def vocabulary_digest(symbols: Mapping[str, Sequence[str]]) -> str:
+    """16 hexadecimal digits over all heads and their units."""
+    return hashlib.sha256(json.dumps(symbols, default=list, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class MultilingualCTC(PreTrainedModel):
+    """A shared encoder with one linear CTC head per language, over waveforms."""
+
+    config_class = MultilingualCTCConfig
+    config: MultilingualCTCConfig
+    base_model_prefix = "encoder"
+    main_input_name = "input_values"
+
+    def __init__(self, config: MultilingualCTCConfig, body: PreTrainedModel | None = None) -> None:
+        super().__init__(config)
+        if body is None:
+            settings = dict(config.encoder)
+            body = AutoModel.from_config(AutoConfig.for_model(settings.pop("model_type"), **settings))
+            if config.layer_normalised:
+                body = layer_normalised(body)
+        rates = sorted(set(config.rate_of.values()))
+        self.encoder = SpeechEncoder(body, rates=rates, least_frames=config.least_frames)
+        width = body.config.hidden_size
+        self.heads = nn.ModuleDict({head: nn.Linear(width, len(units)) for head, units in config.symbols.items()})
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Layers draw their own initial weights; a transformers encoder brings its own."""
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages it can be asked for."""
+        return tuple(self.config.head_of)
+
+    def known(self, language: str) -> str:
+        """The language itself.
+
+        Raises:
+            InputError: it has no head.
+        """
+        if language not in self.config.head_of:
+            raise unknown_name("language", language, self.languages, where="this checkpoint")
+        return language
+
+    def units(self, language: str) -> Units:
+        """The symbols its head writes."""
+        return Units(tuple(self.config.symbols[self.config.head_of[self.known(language)]]))
+
+    def sample_rate(self, language: str) -> int:
+        """Hz of the waveforms that language goes in with."""
+        return self.config.rate_of[self.known(language)]
+
+    def output_lengths(self, samples: Tensor, language: str) -> Tensor:
+        """(B,) samples -> (B,) frames that the head scores."""
+        return self.encoder.frames(samples, self.sample_rate(language))
+
+    def forward(
+        self,
+        input_values: Tensor,
+        attention_mask: Tensor | None = None,
+        language: str | None = None,
+        labels: Tensor | None = None,
+        label_lengths: Tensor | None = None,
+        *,
+        augmentation: Augmentation | None = None,
+        warp: Tensor | None = None,
+        **_: Any,
+    ) -> CausalLMOutput:
+        """input_values: (B, N); attention_mask: (B, N), ones where there is sound; labels: (B, S), label_lengths: (B,).
+
+        Returns:
+            logits (B, T, V) of the language's head and, with labels, the loss: −log p(labels) per symbol, summed over
+            utterances and divided by their symbols; utterances with more symbols than frames count as 0.
+        """
+        language = self.known(language or self.config.language)
+        if attention_mask is None:
+            samples = torch.full((len(input_values),), input_values.shape[1], device=input_values.device)
+        else:
+            samples = attention_mask.sum(1)
+        hidden, frames = self.encoder(
+            input_values, samples, self.sample_rate(language), augmentation=augmentation, warp=warp
+        )
+        logits = self.heads[self.config.head_of[language]](hidden)
+        loss = None
+        if labels is not None and label_lengths is not None:
+            log_probabilities = logits.float().log_softmax(-1).transpose(0, 1)
+            each = nn.functional.ctc_loss(
+                log_probabilities, labels, frames, label_lengths, reduction="none", zero_infinity=True
+            )
+            loss = each.sum() / label_lengths.sum()
+        return CausalLMOutput(loss=loss, logits=logits)
+
+    @torch.no_grad()
+    def log_probabilities(
+        self, audio: Tensor, samples: Tensor, language: str, *, warp: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """audio: (B, N), samples: (B,) -> log p(unit | frame) (B, T, V) in float32, frames (B,)."""
+        hidden, frames = self.encoder(audio, samples, self.sample_rate(language), warp=warp)
+        logits: Tensor = self.heads[self.config.head_of[language]](hidden)
+        return logits.float().log_softmax(-1), frames
+
+
+def build(
+    encoder: str,
+    vocabularies: Mapping[str, Units],
+    *,
+    head_of: Mapping[str, str] | None = None,
+    rate_of: Mapping[str, int] | None = None,
+    normalisers: Mapping[str, Any] | None = None,
+    subsampling: int = 4,
+    dropout: float = 0.1,
+    least_frames: int = 0,
+) -> MultilingualCTC:
+    """A model from an encoder size, checkpoint folder or hub id, with a fresh head for each vocabulary.
+
+    Args:
+        vocabularies: head -> its units.
+        head_of: language -> head; a head per language where absent.
+        rate_of: language -> sampling rate in Hz; 16000 where absent.
+        subsampling: frames of 10 ms per output frame, for an encoder from scratch.
+    """
+    scratch = encoder in SIZES
+    body = None if scratch else pretrained(encoder)
+    config = MultilingualCTCConfig(
+        encoder=from_size(encoder, subsampling=subsampling, dropout=dropout) if body is None else body.config.to_dict(),
+        layer_normalised=scratch,
+        symbols={head: units.symbols for head, units in vocabularies.items()},
+        head_of=head_of,
+        rate_of=rate_of,
+        least_frames=least_frames,
+        normalisers=normalisers,
+    )
+    return MultilingualCTC(config, body)
+
+
+def layer_groups(model: MultilingualCTC) -> dict[str, nn.Module]:
+    """Its named layers from input to output: `subsampling`, `encoder.0`, …, `head.sw`."""
+    groups = dict(model.encoder.groups())
+    groups.update({f"head.{name}": head for name, head in model.heads.items()})
+    return groups
+
+
+def save(model: MultilingualCTC, folder: Path) -> None:
+    """A folder that `load`, `AutoModelForCTC` and `pipeline("automatic-speech-recognition")` read."""
+    model.save_pretrained(folder)
+    language = model.config.language
+    tokens = {
+        name: {"|" if symbol == " " else symbol: index for index, symbol in enumerate(model.units(name).symbols)}
+        for name in model.languages
+    }
+    for vocabulary in tokens.values():
+        vocabulary.setdefault("|", len(vocabulary))
+    (folder / "vocab.json").write_text(json.dumps(tokens, ensure_ascii=False, indent=1), encoding="utf-8")
+    Wav2Vec2CTCTokenizer(
+        str(folder / "vocab.json"),
+        pad_token=BLANK,
+        unk_token=BLANK,
+        bos_token=None,
+        eos_token=None,
+        target_lang=language,
+    ).save_pretrained(folder)
+    Wav2Vec2FeatureExtractor(
+        sampling_rate=model.sample_rate(language), do_normalize=False, return_attention_mask=True
+    ).save_pretrained(folder)
+
+
+def load(folder: Path | str, *, device: str = "cpu") -> MultilingualCTC:
+    """A trained model, in evaluation mode; `folder` is a run or its `checkpoint`.
+
+    Raises:
+        InputError: there is no checkpoint, it is not safetensors, of another format, or its parts do not fit together.
+    """
+    folder = Path(folder)
+    if (folder / "checkpoint").is_dir():
+        folder = folder / "checkpoint"
+    for name in ("config.json", "model.safetensors"):
+        if not (folder / name).is_file():
+            present = ", ".join(sorted(path.name for path in folder.glob("*"))[:8]) if folder.is_dir() else "no folder"
+            raise InputError(f"no {name} in {folder} (found: {present or 'nothing'}); give a run of asr_multilingual")
+    try:
+        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{folder / 'config.json'} is not JSON ({error}); copy the checkpoint again") from None
+    if settings.get("model_type") != MultilingualCTCConfig.model_type:
+        raise InputError(
+            f"{folder} holds a {settings.get('model_type')!r} model, expected {MultilingualCTCConfig.model_type!r}; "
+            "give a bare encoder to --encoder instead"
+        )
+    if settings.get("format_version") != FORMAT:
+        raise InputError(
+            f"{folder} is of checkpoint format {settings.get('format_version')}, this version reads {FORMAT}; "
+            "train it again or install the version that wrote it"
+        )
+    if vocabulary_digest(settings["symbols"]) != settings["digest"]:
+        raise InputError(f"{folder}: the vocabulary is not the one this model was trained with; copy both again")
+    try:
+        model: MultilingualCTC = MultilingualCTC.from_pretrained(folder, use_safetensors=True)
+    except Exception as error:  # safetensors, shapes and missing tensors each raise a class of their own
+        reason = str(error).strip().splitlines()[-1]
+        raise InputError(f"{folder / 'model.safetensors'} cannot be read ({reason}); copy the checkpoint again") from error
+    return model.to(device).eval()
+
+
+AutoConfig.register(MultilingualCTCConfig.model_type, MultilingualCTCConfig)
+AutoModelForCTC.register(MultilingualCTCConfig, MultilingualCTC)

@@ -1,0 +1,211 @@
+"""Any transformers speech encoder behind one call: waveforms in, hidden frames and their number out.
+
+Encoders differ in what they read (samples, log-mel, stacked filterbanks), how they shorten time and what they call
+their layers; one row of `FAMILIES` says all of it. From scratch the encoder is a FastConformer (Rekesh et al. 2023);
+every other family comes from a checkpoint.
+"""
+
+import copy
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoModelForCTC, PreTrainedConfig, PreTrainedModel
+
+from speech_tl.acoustics import LogMel, StackedFbank, Waveform, mask
+from speech_tl.augmentation import Augmentation
+from speech_tl.errors import InputError, unknown_name
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Family:
+    """How one transformers architecture is spoken to."""
+
+    reads: Literal["log_mel", "stacked_fbank", "waveform"]
+    argument: str
+    """The forward argument that takes the features."""
+    inputs: tuple[str, ...]
+    """Modules before the first block, in order."""
+    blocks: str
+    """The list of blocks, bottom first."""
+    padding_safe: bool = True
+    """False where padding a clip changes its result."""
+
+
+_WAVEFORM = Family("waveform", "input_values", ("feature_extractor", "feature_projection"), "encoder.layers")
+_UNSAFE = Family("waveform", "input_values", ("feature_extractor", "feature_projection"), "encoder.layers", False)
+
+FAMILIES: Mapping[str, Family] = {
+    "parakeet_encoder": Family("log_mel", "input_features", ("subsampling",), "layers"),
+    "wav2vec2-bert": Family("stacked_fbank", "input_features", ("feature_projection",), "encoder.layers"),
+    "wav2vec2": _WAVEFORM,
+    "hubert": _WAVEFORM,
+    "wavlm": _WAVEFORM,
+    "unispeech": _WAVEFORM,
+    "unispeech-sat": _WAVEFORM,
+    "wav2vec2-conformer": _UNSAFE,
+    "data2vec-audio": _UNSAFE,
+}
+
+SIZES: Mapping[str, tuple[int, int, int, int]] = {
+    "tiny": (64, 2, 2, 16),
+    "small": (144, 4, 4, 32),
+    "base": (256, 12, 4, 128),
+}
+"""Width, blocks, attention heads and subsampling channels of the encoders trained from scratch."""
+
+BINS: Mapping[int, int] = {16000: 80, 8000: 64}
+"""Mel bins by sampling rate; the width of the features tells an input layer which rate it hears."""
+
+
+def from_size(size: str, *, subsampling: int = 4, dropout: float = 0.1) -> dict[str, Any]:
+    """The configuration of a FastConformer to train from scratch: one frame out for `subsampling` frames of 10 ms."""
+    if size not in SIZES:
+        raise unknown_name("encoder size", size, SIZES)
+    width, blocks, heads, channels = SIZES[size]
+    config: PreTrainedConfig = AutoConfig.for_model(
+        "parakeet_encoder",
+        hidden_size=width,
+        num_hidden_layers=blocks,
+        num_attention_heads=heads,
+        intermediate_size=4 * width,
+        subsampling_conv_channels=channels,
+        subsampling_factor=subsampling,
+        num_mel_bins=BINS[16000],
+        dropout=dropout,
+        activation_dropout=dropout,
+        attention_dropout=dropout,
+        layerdrop=0.0,
+        scale_input=False,
+    )
+    return config.to_dict()
+
+
+def pretrained(name: str) -> PreTrainedModel:
+    """The encoder inside a checkpoint folder or hub id; weights come from safetensors only.
+
+    Raises:
+        InputError: nothing is there, it holds no safetensors, or its architecture is not one of `FAMILIES`.
+    """
+    try:
+        config = AutoConfig.from_pretrained(name)
+        if config.model_type not in FAMILIES and config.model_type != "parakeet_ctc":
+            raise unknown_name("encoder architecture", config.model_type, FAMILIES, where=name)
+        whole = config.model_type == "parakeet_ctc"
+        model = (AutoModelForCTC if whole else AutoModel).from_pretrained(name, use_safetensors=True)
+    except (OSError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"no encoder in {name!r}: expected one of the sizes {', '.join(SIZES)}, or a folder or hub id with "
+            f"config.json and model.safetensors ({reason})"
+        ) from error
+    encoder: PreTrainedModel = model.encoder if whole else model
+    return encoder
+
+
+class ChannelLayerNorm(nn.LayerNorm):
+    """Layer normalisation over the channels of (B, D, T).
+
+    It stands where a FastConformer block has batch normalisation, whose running statistics mix the languages, count
+    padding as speech and differ between processes.
+    """
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(B, D, T) -> (B, D, T)."""
+        return super().forward(hidden.transpose(1, 2)).transpose(1, 2)
+
+
+class InputLayers(nn.ModuleDict):
+    """Input layers of several sampling rates below one shared middle, chosen by the width of the features."""
+
+    def forward(self, features: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """features: (B, T, bins) -> (B, T', D)."""
+        hidden: Tensor = self[str(features.shape[2])](features, attention_mask)
+        return hidden
+
+
+class SpeechEncoder(nn.Module):
+    """Waveforms of any of its sampling rates -> hidden frames of one shared space.
+
+    Args:
+        body: a transformers encoder of one of the `FAMILIES`.
+        rates: sampling rates in Hz; more than one gives a log-mel encoder one input layer for each.
+        least_frames: shorter clips are given this many frames (of 10 ms) before subsampling, silence behind them.
+    """
+
+    def __init__(self, body: PreTrainedModel, *, rates: Sequence[int], least_frames: int = 0) -> None:
+        super().__init__()
+        self.body, self.least_frames = body, least_frames
+        self.family = FAMILIES[body.config.model_type]
+        if not self.family.padding_safe:
+            logger.warning("%s: padding a clip changes its result; keep batches to one length", body.config.model_type)
+        if self.family.reads == "log_mel":
+            self.front = nn.ModuleDict({str(rate): LogMel(rate, BINS[rate]) for rate in rates})
+            own = body.config.num_mel_bins
+            layers = {str(BINS[rate]): self._input_layer(BINS[rate]) for rate in rates if BINS[rate] != own}
+            if own in {BINS[rate] for rate in rates}:
+                layers[str(own)] = body.subsampling
+            body.subsampling = InputLayers(layers)
+        else:
+            if tuple(rates) != (16000,):
+                raise InputError(f"{body.config.model_type} hears 16000 Hz only, not {', '.join(map(str, rates))}")
+            reads = StackedFbank() if self.family.reads == "stacked_fbank" else Waveform()
+            self.front = nn.ModuleDict({"16000": reads})
+
+    def _input_layer(self, bins: int) -> nn.Module:
+        config = copy.deepcopy(self.body.config)
+        config.num_mel_bins = bins
+        return type(self.body.subsampling)(config)
+
+    def frames(self, samples: Tensor, rate: int) -> Tensor:
+        """(B,) samples at `rate` Hz -> (B,) hidden frames."""
+        return self._shorten(self.front[str(rate)].lengths(samples).clamp(min=self.least_frames))
+
+    def _shorten(self, lengths: Tensor) -> Tensor:
+        if self.family.reads == "log_mel":
+            return self.body._get_subsampling_output_length(lengths).long()
+        if self.family.reads == "waveform":
+            return self.body._get_feat_extract_output_lengths(lengths).long()
+        return lengths
+
+    def forward(
+        self,
+        audio: Tensor,
+        samples: Tensor,
+        rate: int,
+        *,
+        augmentation: Augmentation | None = None,
+        warp: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """audio: (B, N) at `rate` Hz, samples: (B,), warp: (B,) -> hidden (B, T, D), lengths (B,)."""
+        front = self.front[str(rate)]
+        if augmentation is None:
+            features, lengths = front(audio, samples, warp)
+        else:
+            features, lengths = augmentation(front, audio, samples)
+        lengths = lengths.clamp(min=self.least_frames)
+        if features.shape[1] < self.least_frames:
+            features = nn.functional.pad(features, (0, 0, 0, self.least_frames - features.shape[1]))
+        hidden = self.body(
+            **{self.family.argument: features}, attention_mask=mask(lengths, features.shape[1]).long()
+        ).last_hidden_state
+        return hidden, self._shorten(lengths)
+
+    def groups(self) -> Iterator[tuple[str, nn.Module]]:
+        """Its layers by name, from the input up: `subsampling` (or the family's own input modules), `encoder.0`, …"""
+        for name in self.family.inputs:
+            yield name, self.body.get_submodule(name)
+        for index, block in enumerate(self.body.get_submodule(self.family.blocks)):
+            yield f"encoder.{index}", block
+
+
+def layer_normalised(body: PreTrainedModel) -> PreTrainedModel:
+    """Puts `ChannelLayerNorm` where a FastConformer's convolution modules have batch normalisation."""
+    for block in body.layers:
+        block.conv.norm = ChannelLayerNorm(body.config.hidden_size)
+    return body

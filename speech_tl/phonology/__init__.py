@@ -1,0 +1,1 @@
+"""Speech sounds and symbols: the units a model writes."""

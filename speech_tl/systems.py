@@ -1,0 +1,187 @@
+"""One recogniser from data to evaluation: the step that every speech recipe repeats, once.
+
+A system is a model, the languages it hears and a plan. Monolingual baselines, the shared encoder with a head per
+language and the union head are three calls of `train` with other arguments.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from speech_tl.augmentation import Augmentation
+from speech_tl.data.batches import SpeechBatch, SpeechBatches, feasibility
+from speech_tl.data.preparation import Language
+from speech_tl.errors import InputError
+from speech_tl.evaluate import Evaluation, evaluate
+from speech_tl.models import ctc
+from speech_tl.phonology.units import Units
+from speech_tl.training.loop import History, Plan, fit
+from speech_tl.training.sampling import GroupBatches
+from speech_tl.training.seeding import Streams, seed_everything
+
+logger = logging.getLogger(__name__)
+
+LONGEST_FILL = 1.0
+"""Seconds up to which short clips are filled with silence; where that is not enough the subsampling is halved."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all systems of one comparison have in common."""
+
+    encoder: str = "small"
+    subsampling: int = 4
+    least_frames: int = 0
+    dropout: float = 0.1
+    augmentation: Augmentation | None = None
+    temperature: float = 2.0
+    batch_seconds: float = 64.0
+    batch_clips: int = 64
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class System:
+    """A trained recogniser: the model of its best validation, and how it came about."""
+
+    name: str
+    model: ctc.MultilingualCTC
+    history: History
+    folder: Path
+
+    def test(self, data: Mapping[str, Language]) -> Evaluation:
+        """Results on the test clips of the languages it knows."""
+        known = [language for code, language in data.items() if code in self.model.languages]
+        return sum((evaluate(self.model, d.test.utterances, d.test) for d in known), Evaluation(()))
+
+
+def train(
+    name: str,
+    data: Mapping[str, Language],
+    *,
+    settings: Settings,
+    plan: Plan,
+    folder: Path,
+    seed: int,
+    union: bool = False,
+    resume: bool = False,
+) -> System:
+    """Trains one encoder with a head per language (or one head for the union of their symbols) and keeps the best.
+
+    The loss is CTC on the batch's own head; the language of a batch is drawn with temperature. The score that selects
+    is the CTC loss on the validation clips, averaged over languages.
+    """
+    seed_everything(seed)
+    streams = Streams(seed)
+    vocabularies = {code: language.units for code, language in data.items()}
+    if union:
+        symbols = sorted({symbol for units in vocabularies.values() for symbol in units.symbols[1:]})
+        vocabularies = {"union": Units.from_texts(["".join(symbols)])}
+    model = ctc.build(
+        settings.encoder,
+        vocabularies,
+        head_of={code: "union" if union else code for code in data},
+        rate_of={code: language.train.sample_rate for code, language in data.items()},
+        normalisers={code: language.normaliser.to_dict() for code, language in data.items()},
+        subsampling=settings.subsampling,
+        dropout=settings.dropout,
+        least_frames=settings.least_frames,
+    )
+    examples = {code: d.examples(d.train, model.units(code)) for code, d in data.items()}
+    valid = {code: d.examples(d.valid, model.units(code)) for code, d in data.items()}
+    rate = max(language.train.sample_rate for language in data.values())
+    limit = int(settings.batch_seconds * rate)
+    order = GroupBatches(
+        {code: language.train.lengths for code, language in data.items()},
+        max_total=limit,
+        max_items=settings.batch_clips,
+        temperature=settings.temperature,
+        generator=streams.generator("batches"),
+    )
+
+    def terms(model: Any, batch: SpeechBatch) -> dict[str, Tensor]:
+        return {"ctc": _loss(model, batch, augmentation=settings.augmentation)}
+
+    def validate(model: Any) -> float:
+        device = next(model.parameters()).device
+        scores = []
+        with torch.no_grad():
+            for own in valid.values():
+                batches = [batch.to(device) for batch in own.in_order(max_total=limit)]
+                losses = [float(_loss(model, batch)) * int(batch.target_lengths.sum()) for batch in batches]
+                scores.append(sum(losses) / sum(int(batch.target_lengths.sum()) for batch in batches))
+        return sum(scores) / len(scores)
+
+    history = fit(
+        model,
+        SpeechBatches(examples, order),
+        terms,
+        plan=plan,
+        out=folder,
+        streams=streams,
+        validate=validate,
+        on_best=lambda best: ctc.save(best, folder / "checkpoint"),
+        resume=resume,
+        device=settings.device,
+    )
+    best = ctc.load(folder / "checkpoint", device=str(next(model.parameters()).device))
+    return System(name, best, history, folder)
+
+
+def _loss(model: Any, batch: SpeechBatch, *, augmentation: Augmentation | None = None) -> Tensor:
+    columns = torch.arange(batch.audio.shape[1], device=batch.audio.device)
+    loss: Tensor = model(
+        batch.audio,
+        attention_mask=(columns < batch.audio_lengths.unsqueeze(1)).long(),
+        language=batch.language,
+        labels=batch.targets,
+        label_lengths=batch.target_lengths,
+        augmentation=augmentation,
+    ).loss
+    return loss
+
+
+def fit_short_clips(data: Mapping[str, Language], subsampling: int) -> tuple[int, int, str]:
+    """What is done about clips with fewer frames than CTC learns well from (2S + 1: a blank around every symbol).
+
+    Returns:
+        The subsampling, the frames (10 ms) that shorter clips are filled up to, and the sentence that says so.
+    """
+    short, needed = 0, 0
+    clips = [(n, u, d.train.sample_rate) for d in data.values() for n, u in zip(d.train.lengths, d.train.utterances)]
+    for samples, utterance, rate in clips:
+        wanted = (2 * len(utterance.text) + 1) * subsampling
+        if samples * 100 // rate < wanted:
+            short, needed = short + 1, max(needed, wanted)
+    if not short:
+        return subsampling, 0, f"every training clip has 2S+1 frames or more at ÷{subsampling}"
+    share = f"{short} of {len(clips)} training clips have fewer than 2S+1 frames at ÷{subsampling}"
+    if needed <= 100 * LONGEST_FILL:
+        return subsampling, needed, f"{share}: shorter clips are filled up to {needed / 100:.2f} s"
+    if short > len(clips) / 100 and subsampling > 2:
+        return subsampling // 2, 0, f"{share}: the subsampling is halved to ÷{subsampling // 2}"
+    return subsampling, 0, f"{share}: so few that nothing is changed"
+
+
+def infeasible(data: Mapping[str, Language], model: ctc.MultilingualCTC, *, speed: float) -> Sequence[str]:
+    """A line for each language about training clips that have no CTC path when played `speed` times as fast."""
+    lines = []
+    for code, language in data.items():
+        lines.append(
+            f"{code}: "
+            + str(
+                feasibility(
+                    language.train.utterances,
+                    targets=language.examples(language.train).targets,
+                    samples=language.train.lengths,
+                    output_lengths=lambda samples, code=code: model.output_lengths(samples, code),
+                    speed=speed,
+                )
+            )
+        )
+    return lines

@@ -1,0 +1,1 @@
+"""Training without audio and without words: configurations, seeds, batches by length, the loop, the grid."""

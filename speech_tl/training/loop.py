@@ -1,0 +1,125 @@
+"""`fit`: train any model on any batches with a dictionary of named losses; killed, it can be continued.
+
+This file is the order of events (step, validate, keep the best, save, stop); `run.py` is what each of them
+does.
+"""
+
+import contextlib
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
+from torch import nn
+
+from speech_tl.errors import InputError, unknown_name
+from speech_tl.training.checkpoint import load_state
+from speech_tl.training.plan import History, Plan, check
+from speech_tl.training.progress import Reporter
+from speech_tl.training.run import Batches, Run, Terms
+from speech_tl.training.seeding import Streams
+
+__all__ = ["Batches", "History", "Plan", "Terms", "fit"]
+
+
+def fit(
+    model: nn.Module,
+    batches: Batches,
+    terms: Terms,
+    *,
+    plan: Plan,
+    out: Path,
+    streams: Streams,
+    validate: Callable[[Any], float] | None = None,
+    on_best: Callable[[Any], object] | None = None,
+    resume: bool = False,
+    device: str = "auto",
+) -> History:
+    """Minimise the sum of `terms(model, batch)`; returns the history, leaves the last weights in `model`.
+
+    `terms` and `validate` get the model itself, so its own methods are at hand: with several processes it is
+    the computation of the terms that is synchronised. `validate` (lower is better) and `on_best`, which keeps
+    the model that validated best, run on the main process and see the averaged weights. `out` receives
+    `state.safetensors`, `log.txt`, `tensorboard/` and, after a step that was not finite, its batches under
+    `nonfinite/`.
+    """
+    check(plan, batches_per_epoch=getattr(batches, "batches_per_epoch", None))
+    accelerator = _accelerator(device)
+    state_file = out / "state.safetensors"
+    saved = load_state(state_file) if resume and state_file.exists() else None
+    if saved is None and accelerator.is_main_process:
+        for leftover in ("tensorboard", "nonfinite"):
+            shutil.rmtree(out / leftover, ignore_errors=True)
+    done = saved["history"]["steps"] if saved else 0
+    with Reporter(out, speaks=accelerator.is_main_process, done=done) as reporter, _stop_requests() as asked:
+        run = Run(
+            model,
+            batches,
+            terms,
+            plan=plan,
+            out=out,
+            streams=streams,
+            accelerator=accelerator,
+            reporter=reporter,
+        )
+        if saved is not None:
+            run.restore(saved)
+            reporter.say(f"resumed after step {run.history.steps}")
+        elif resume:
+            reporter.say(f"nothing to resume in {out}: starting from the first step")
+        while not run.finished:
+            run.train_step()
+            stop = run.tick(bool(asked))
+            if run.due:
+                if validate is not None:
+                    run.validate(validate, on_best)
+                if run.over and run.history.best_step is None and on_best is not None:
+                    run.export(on_best)
+                run.finished = run.over
+            if run.due or run.just_fixed or stop:
+                run.save()
+            if stop and not run.finished:
+                raise KeyboardInterrupt(
+                    f"stopped after step {run.history.steps}, saved in {out}; "
+                    "run again with --resume to continue"
+                )
+    return run.history
+
+
+def _accelerator(device: str) -> Accelerator:
+    if device not in ("auto", "cpu", "cuda"):
+        raise unknown_name("device", device, ("auto", "cpu", "cuda"))
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device 'cuda' was asked for, but torch sees no GPU: use 'cpu' or 'auto'")
+    cpu = device == "cpu" or not torch.cuda.is_available()
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # a batch passes one head of several
+    return Accelerator(cpu=cpu, mixed_precision="no" if cpu else "bf16", kwargs_handlers=[unused])
+
+
+@contextlib.contextmanager
+def _stop_requests() -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM are noted, for the step to be finished first; a second ctrl-C leaves at once."""
+    asked: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and signal.SIGINT in asked:
+            raise KeyboardInterrupt(
+                "left at once; run again with --resume to continue from the last saved state"
+            )
+        asked.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,144 @@
+"""The shared encoder with its heads: what is shared, what is not, and what a checkpoint says about itself."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCTC, pipeline
+
+from speech_tl.augmentation import Augmentation
+from speech_tl.errors import InputError
+from speech_tl.models import ctc
+from speech_tl.phonology.units import Units
+
+VOCABULARIES = {"swh": Units.from_texts(["jambo bwana"]), "spa": Units.from_texts(["señal"])}
+
+
+@pytest.fixture
+def model() -> ctc.MultilingualCTC:
+    torch.manual_seed(0)
+    return ctc.build("tiny", VOCABULARIES, rate_of={"swh": 16000, "spa": 8000}, least_frames=48).eval()
+
+
+def test_layer_groups_name_every_parameter_once(model: ctc.MultilingualCTC) -> None:
+    groups = ctc.layer_groups(model)
+    assert list(groups) == ["subsampling", "encoder.0", "encoder.1", "head.swh", "head.spa"]
+    named = [id(parameter) for group in groups.values() for parameter in group.parameters()]
+    assert sorted(named) == sorted(id(parameter) for parameter in model.parameters())
+
+
+def test_languages_share_the_middle_and_nothing_else(model: ctc.MultilingualCTC) -> None:
+    labels, length = torch.tensor([[1, 2]]), torch.tensor([2])
+    model(torch.randn(1, 8000), language="swh", labels=labels, label_lengths=length).loss.backward()
+    touched = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    assert any(name.startswith("encoder.body.layers.0") for name in touched)
+    assert any(name.startswith("encoder.body.subsampling.80") for name in touched)
+    assert not any(name.startswith(("heads.spa", "encoder.body.subsampling.64")) for name in touched)
+
+
+def test_frames_by_hand(model: ctc.MultilingualCTC) -> None:
+    # 16,000 samples at 16 kHz are 100 frames of 10 ms, 50 and 25 after two halvings; 0.1 s is filled to 48, 24, 12.
+    assert model.output_lengths(torch.tensor([16000, 1600]), "swh").tolist() == [25, 12]
+    assert model.output_lengths(torch.tensor([8000, 800]), "spa").tolist() == [25, 12]
+
+
+def test_longer_padding_changes_nothing(model: ctc.MultilingualCTC) -> None:
+    audio, samples = torch.randn(1, 9000), torch.tensor([9000])
+    short, frames = model.log_probabilities(audio, samples, "swh")
+    padded = torch.cat([audio, torch.randn(1, 7000)], 1)  # noise behind the end must not be heard
+    long, _ = model.log_probabilities(padded, samples, "swh")
+    assert (short[0, : frames[0]] - long[0, : frames[0]]).abs().max() < 1e-5
+
+
+def test_loss_of_two_equal_utterances_is_the_loss_of_one(model: ctc.MultilingualCTC) -> None:
+    audio, labels, length = torch.randn(1, 8000), torch.tensor([[1, 2, 1]]), torch.tensor([3])
+    one = model(audio, language="swh", labels=labels, label_lengths=length).loss
+    two = model(
+        audio.repeat(2, 1), language="swh", labels=labels.repeat(2, 1), label_lengths=length.repeat(2)
+    ).loss
+    assert torch.isclose(one, two, rtol=1e-5)
+
+
+def test_more_symbols_than_frames_is_not_infinite(model: ctc.MultilingualCTC) -> None:
+    labels = torch.ones(1, 13, dtype=torch.long)  # 13 equal symbols need 25 frames; 0.1 s has 12
+    loss = model(torch.randn(1, 1600), language="swh", labels=labels, label_lengths=torch.tensor([13])).loss
+    assert loss == 0.0
+
+
+def test_augmentation_changes_the_training_view_only(model: ctc.MultilingualCTC) -> None:
+    audio = torch.randn(2, 16000)
+    plain = model(audio, language="swh").logits
+    varied = model(audio, language="swh", augmentation=Augmentation(speeds=(0.9,), warp=0.1, tempo=0.1)).logits
+    assert varied.shape[1] > plain.shape[1] - 4
+    assert torch.equal(plain, model(audio, language="swh").logits)
+    same = model(audio, language="swh", augmentation=Augmentation()).logits
+    assert torch.allclose(plain, same, atol=1e-5)
+
+
+def test_a_checkpoint_comes_back_bit_equal(model: ctc.MultilingualCTC, tmp_path: Path) -> None:
+    model.config.calibration = {"swh": 1.5}
+    ctc.save(model, tmp_path)
+    for again in (ctc.load(tmp_path), AutoModelForCTC.from_pretrained(tmp_path)):
+        assert all(torch.equal(value, again.state_dict()[name]) for name, value in model.state_dict().items())
+        assert again.units("spa") == VOCABULARIES["spa"]
+        assert again.sample_rate("spa") == 8000
+        assert again.config.calibration == {"swh": 1.5}
+    assert not list(tmp_path.glob("*.bin"))
+
+
+def test_pipeline_reads_what_training_saves(model: ctc.MultilingualCTC, tmp_path: Path) -> None:
+    with torch.no_grad():  # a head that always writes "b": the pipeline must collapse the frames into one
+        model.heads["swh"].weight.zero_()
+        model.heads["swh"].bias.zero_()
+        model.heads["swh"].bias[VOCABULARIES["swh"].encode("b")[0]] = 9.0
+    ctc.save(model, tmp_path)
+    recognise = pipeline("automatic-speech-recognition", model=str(tmp_path))
+    assert recognise({"raw": torch.randn(16000).numpy(), "sampling_rate": 16000}) == {"text": "b"}
+
+
+def test_union_head_serves_both_languages() -> None:
+    union = {"union": Units.from_texts(["jambo", "señal"])}
+    model = ctc.build("tiny", union, head_of={"swh": "union", "spa": "union"})
+    assert model.languages == ("swh", "spa")
+    assert model.units("swh") == model.units("spa")
+    assert list(ctc.layer_groups(model))[-1] == "head.union"
+
+
+def test_unknown_language_is_named(model: ctc.MultilingualCTC) -> None:
+    with pytest.raises(InputError, match="unknown language 'swa' in this checkpoint; did you mean 'swh'"):
+        model(torch.randn(1, 8000), language="swa")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("missing", "no model.safetensors"),
+        ("truncated", "cannot be read"),
+        ("pickle", "cannot be read"),
+        ("format", "checkpoint format 99, this version reads 1"),
+        ("vocabulary", "the vocabulary is not the one"),
+        ("foreign", "holds a 'bert' model"),
+        ("json", "is not JSON"),
+    ],
+)
+def test_damaged_checkpoints_say_so(model: ctc.MultilingualCTC, tmp_path: Path, damage: str, message: str) -> None:
+    ctc.save(model, tmp_path)
+    weights, config = tmp_path / "model.safetensors", tmp_path / "config.json"
+    settings = json.loads(config.read_text())
+    if damage == "missing":
+        weights.unlink()
+    elif damage == "truncated":
+        weights.write_bytes(weights.read_bytes()[:5000])
+    elif damage == "pickle":
+        torch.save(model.state_dict(), weights)
+    elif damage == "json":
+        config.write_text("{")
+    else:
+        if damage == "vocabulary":
+            settings["symbols"]["swh"][1] = "z"
+        settings |= {"format": {"format_version": 99}, "foreign": {"model_type": "bert"}}.get(damage, {})
+        config.write_text(json.dumps(settings))
+    with pytest.raises(InputError, match=message) as raised:
+        ctc.load(tmp_path)
+    assert "\n" not in str(raised.value)

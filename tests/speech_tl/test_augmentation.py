@@ -1,0 +1,61 @@
+"""Each variation alone, by hand where it can be counted."""
+
+import torch
+
+from speech_tl.acoustics import LogMel
+from speech_tl.augmentation import Augmentation, add_noise, change_speed, change_tempo, spec_augment
+
+
+def test_speed_shortens_and_raises_the_pitch() -> None:
+    tone = torch.sin(2 * torch.pi * 500 * torch.arange(8000) / 8000)[None]
+    faster, samples = change_speed(tone, torch.tensor([8000]), 1.25)
+    assert int(samples) == 6400  # 8000 / 1.25
+    peak = torch.fft.rfft(faster[0, :6400]).abs().argmax() * 8000 / 6400
+    assert abs(float(peak) - 625) < 2  # 500 * 1.25
+
+
+def test_tempo_by_hand() -> None:
+    features = torch.arange(5.0).view(1, 5, 1)
+    twice, length = change_tempo(features, torch.tensor([5]), torch.tensor([2.0]))
+    assert (twice.flatten().tolist(), int(length)) == ([0.0, 2.0], 2)
+    half, length = change_tempo(features, torch.tensor([5]), torch.tensor([0.5]))
+    assert int(length) == 10
+    assert half.flatten().tolist() == [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4]
+
+
+def test_tempo_of_one_changes_nothing_and_padding_stays_empty() -> None:
+    features = torch.randn(2, 6, 3)
+    features[1, 4:] = 0
+    same, lengths = change_tempo(features, torch.tensor([6, 4]), torch.ones(2))
+    assert torch.equal(same, features)
+    assert lengths.tolist() == [6, 4]
+
+
+def test_noise_is_at_most_5_db_below_the_speech() -> None:
+    torch.manual_seed(0)
+    audio = torch.randn(20, 4000)
+    noisy = add_noise(audio, torch.full((20,), 4000), 1.0)
+    ratio = 10 * torch.log10(audio.square().sum(1) / (noisy - audio).square().sum(1))
+    assert ratio.min() > 4.5
+    assert ratio.max() < 35.5
+    assert torch.equal(add_noise(audio, torch.full((20,), 4000), 0.0), audio)
+
+
+def test_masks_stay_within_their_limits() -> None:
+    torch.manual_seed(0)
+    ones = torch.ones(50, 40, 20)
+    masked = spec_augment(ones, torch.full((50,), 40), bands=3, stretch=0.1)
+    hidden_bins = (masked.sum(1) == 0).sum(1)
+    hidden_frames = (masked.sum(2) == 0).sum(1)
+    assert hidden_bins.max() <= 2 * 4  # a band of at most 3 + 1 edges, twice
+    assert hidden_frames.max() <= 2 * 5  # at most 10 % of 40 frames + 1 edge, twice
+    assert hidden_bins.sum() > 0
+    assert hidden_frames.sum() > 0
+
+
+def test_widths_of_zero_change_nothing() -> None:
+    front, audio, samples = LogMel(8000, 64), torch.randn(2, 4000), torch.tensor([4000, 3000])
+    plain, lengths = front(audio, samples)
+    varied, again = Augmentation()(front, audio, samples)
+    assert torch.equal(plain, varied)
+    assert lengths.equal(again)
