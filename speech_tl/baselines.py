@@ -4,17 +4,39 @@ MFCC with their first differences, stretched to a fixed number of frames, and a 
 words. It cannot write a word it was not trained on, so it only stands beside word lists.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from speech_tl.data.clips import Clips
+from speech_tl.data.preparation import Language
+from speech_tl.results import Evaluation, scored
 from speech_tl.torchaudio_shim import torchaudio
 
 FRAMES = 24
 """Frames every clip is stretched to."""
+
+
+def mfcc_ridge(data: Mapping[str, Language]) -> Evaluation:
+    """Its results on the test clips of every language whose task is words; empty where there is none."""
+    results = []
+    for code, language in data.items():
+        if language.split.task == "words":
+            train = _clips(language.train) + _clips(language.valid)
+            texts = [u.text for clips in (language.train, language.valid) for u in clips.utterances]
+            model = MfccRidge(train, texts, sample_rate=language.train.sample_rate)
+            for utterance, word in zip(language.test.utterances, model(_clips(language.test)), strict=True):
+                results.append(
+                    scored(utterance.text, word, key=utterance.key, language=code, speaker=utterance.speaker)
+                )
+    return Evaluation(tuple(results))
+
+
+def _clips(clips: Clips) -> list[Tensor]:
+    return [clips[index] for index in range(len(clips))]
 
 
 class MfccRidge:

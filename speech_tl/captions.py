@@ -1,7 +1,7 @@
 """Transcripts with times, written for people, programs, video players and phoneticians.
 
-Text, JSON, SubRip (.srt), WebVTT (W3C) and Praat's TextGrid in its long text form. Times are seconds from the start
-of the file, confidences percent.
+Text, JSON, SubRip (.srt), WebVTT (W3C) and Praat's TextGrid in its long text form. Times are seconds from the
+start of the file, confidences percent.
 """
 
 import json
@@ -77,7 +77,11 @@ def as_textgrid(transcript: Transcript) -> str:
     lines += [f"        intervals: size = {len(intervals)}"]
     for n, (first, last, text) in enumerate(intervals, 1):
         quoted = text.replace('"', '""')
-        lines += [f"        intervals [{n}]:", f"            xmin = {first:.3f}", f"            xmax = {last:.3f}"]
+        lines += [
+            f"        intervals [{n}]:",
+            f"            xmin = {first:.3f}",
+            f"            xmax = {last:.3f}",
+        ]
         lines += [f'            text = "{quoted}"']
     return "\n".join(lines) + "\n"
 

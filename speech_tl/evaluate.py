@@ -117,7 +117,7 @@ class Config:
     languages: tuple[str, ...] = ()
     """Only these; all that the data hold where empty."""
     split: Literal["test", "all"] = "test"
-    """`test`: the part stored with the run, else the corpus's own, else held-out speakers; `all`: every clip."""
+    """`test`: as stored with the run, else the corpus's own, else held-out speakers; `all`: every clip."""
     out: Path | None = None
     """Also write the tables, and every utterance, to this JSON file."""
     device: str = "auto"

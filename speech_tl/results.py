@@ -1,11 +1,11 @@
 """Error tables out of pairs of texts: what was said, what some system wrote, and who spoke.
 
-Nothing here knows how the text was written, so a network, a lookup of neighbours and another toolkit share one
+Nothing here knows how the text was written, so a network, a lookup and another toolkit share one
 table and one paired comparison. Everything is in percent or percentage points.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -69,6 +69,10 @@ class Evaluation:
 
     def __add__(self, other: "Evaluation") -> "Evaluation":
         return Evaluation(self.results + other.results)
+
+    def of(self, languages: Collection[str]) -> "Evaluation":
+        """The results in these languages."""
+        return Evaluation(tuple(result for result in self.results if result.language in languages))
 
     def by_language(self) -> dict[str, list[Result]]:
         return grouped(self.results, lambda result: result.language)

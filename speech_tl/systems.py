@@ -4,7 +4,7 @@ A system is a model, the languages it hears and a plan. Monolingual baselines, t
 language and the union head are three calls of `train` with other arguments.
 """
 
-import logging
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +19,11 @@ from speech_tl.data.preparation import Language
 from speech_tl.errors import InputError
 from speech_tl.evaluate import Evaluation, evaluate
 from speech_tl.models import ctc
+from speech_tl.models.identification import calibrate, confusion_rows, head_scores
 from speech_tl.phonology.units import Units
 from speech_tl.training.loop import History, Plan, fit
 from speech_tl.training.sampling import GroupBatches
 from speech_tl.training.seeding import Streams, seed_everything
-
-logger = logging.getLogger(__name__)
 
 LONGEST_FILL = 1.0
 """Seconds up to which short clips are filled with silence; where that is not enough the subsampling is halved."""
@@ -38,10 +37,14 @@ class Settings:
     subsampling: int = 4
     least_frames: int = 0
     dropout: float = 0.1
+    intermediate: float = 0.3
+    """Weight of the CTC loss on the middle block; the last block has the rest."""
     augmentation: Augmentation | None = None
     temperature: float = 2.0
-    batch_seconds: float = 64.0
-    batch_clips: int = 64
+    batch_seconds: float = 32.0
+    """Padded seconds of audio in a batch."""
+    batch_clips: int = 16
+    """Utterances in a batch: small ones, for many updates early."""
     device: str = "auto"
 
 
@@ -76,6 +79,7 @@ def train(
     The loss is CTC on the batch's own head; the language of a batch is drawn with temperature. The score that selects
     is the CTC loss on the validation clips, averaged over languages.
     """
+    print(f"training {name} on {', '.join(data)} in {folder}", file=sys.stderr, flush=True)
     seed_everything(seed)
     streams = Streams(seed)
     vocabularies = {code: language.units for code, language in data.items()}
@@ -105,7 +109,9 @@ def train(
     )
 
     def terms(model: Any, batch: SpeechBatch) -> dict[str, Tensor]:
-        return {"ctc": _loss(model, batch, augmentation=settings.augmentation)}
+        losses = _losses(model, batch, augmentation=settings.augmentation)
+        share = settings.intermediate
+        return {"ctc": (1 - share) * losses["ctc"], "intermediate_ctc": share * losses["intermediate_ctc"]}
 
     def validate(model: Any) -> float:
         device = next(model.parameters()).device
@@ -113,8 +119,9 @@ def train(
         with torch.no_grad():
             for own in valid.values():
                 batches = [batch.to(device) for batch in own.in_order(max_total=limit)]
-                losses = [float(_loss(model, batch)) * int(batch.target_lengths.sum()) for batch in batches]
-                scores.append(sum(losses) / sum(int(batch.target_lengths.sum()) for batch in batches))
+                symbols = [int(batch.target_lengths.sum()) for batch in batches]
+                losses = [float(_losses(model, batch)["ctc"]) for batch in batches]
+                scores.append(sum(n * loss for n, loss in zip(symbols, losses, strict=True)) / sum(symbols))
         return sum(scores) / len(scores)
 
     history = fit(
@@ -133,17 +140,38 @@ def train(
     return System(name, best, history, folder)
 
 
-def _loss(model: Any, batch: SpeechBatch, *, augmentation: Augmentation | None = None) -> Tensor:
-    columns = torch.arange(batch.audio.shape[1], device=batch.audio.device)
-    loss: Tensor = model(
+def _losses(model: Any, batch: SpeechBatch, *, augmentation: Augmentation | None = None) -> dict[str, Tensor]:
+    losses: dict[str, Tensor] = model.losses(
         batch.audio,
-        attention_mask=(columns < batch.audio_lengths.unsqueeze(1)).long(),
-        language=batch.language,
-        labels=batch.targets,
-        label_lengths=batch.target_lengths,
+        batch.audio_lengths,
+        batch.language,
+        targets=batch.targets,
+        target_lengths=batch.target_lengths,
         augmentation=augmentation,
-    ).loss
-    return loss
+    )
+    return losses
+
+
+def learn_to_tell_languages(system: System, data: Mapping[str, Language]) -> list[Mapping[str, Any]]:
+    """Calibrates the heads on the validation clips, keeps that in the checkpoint, and confuses the test clips.
+
+    Returns:
+        A row per spoken language with the percentage heard as each; no rows where there is only one language.
+    """
+    model = system.model
+    if len(model.languages) < 2:
+        return []
+    rate = max(language.train.sample_rate for language in data.values())
+    scores, spoken = {}, {}
+    for part in ("valid", "test"):
+        clips = {code: getattr(language, part) for code, language in data.items()}
+        spoken[part] = [code for code, own in clips.items() for _ in range(len(own))]
+        waveforms = [own[index] for own in clips.values() for index in range(len(own))]
+        scores[part] = head_scores(model, waveforms, sample_rate=rate)
+    calibration = calibrate(scores["valid"], spoken["valid"], languages=model.languages)
+    model.config.calibration = calibration.to_dict()
+    ctc.save(model, system.folder / "checkpoint")
+    return confusion_rows(spoken["test"], calibration.predict(scores["test"]))
 
 
 def fit_short_clips(data: Mapping[str, Language], subsampling: int) -> tuple[int, int, str]:

@@ -1,8 +1,8 @@
 """Audio files of any format and length to text with word times and confidences.
 
-`python -m speech_tl.transcribe --checkpoint RUN [--language sw] FILES…` prints text; other formats and a folder for
-them are flags. A long file is heard in windows that overlap, of which only the middle is kept, and written as it goes
-along, so memory does not grow with its length.
+`python -m speech_tl.transcribe --checkpoint RUN [--language sw] FILES…` prints text; other formats and a
+folder for them are flags. A long file is heard in windows that overlap, of which only the middle is kept, and
+written as it goes along, so memory does not grow with its length.
 """
 
 import sys
@@ -65,8 +65,13 @@ def transcribe(model: MultilingualCTC, path: str | Path, *, language: str = "aut
     space = _space(model, language)
     step = _samples_per_frame(model, language) / model.sample_rate(language)  # seconds
     words: list[Word] = []
-    pending, frames, seconds = torch.zeros(0, len(model.units(language))), 0, 0.0
-    for piece, seconds in _pieces(model, path, language):
+    pending, frames, seconds = (
+        torch.zeros(0, len(model.units(language))),
+        0,
+        0.0,
+    )  # (T, V), how many went before
+    for piece, read in _pieces(model, path, language):
+        seconds = read
         pending = torch.cat([pending, piece])
         cut = _cut(pending, space, step=step)
         words += _words(model, pending[:cut], language, start=frames * step, step=step)
@@ -98,15 +103,125 @@ def _pieces(model: MultilingualCTC, path: str | Path, language: str) -> Iterator
     rate, step = model.sample_rate(language), _samples_per_frame(model, language)
     core, context = int(CORE * rate / step), int(CONTEXT * rate / step)  # frames
     size, overlap = (core + 2 * context) * step / rate, 2 * context * step / rate  # seconds
-    windows = audio.windows(path, sample_rate=rate, seconds=size, overlap=overlap)
-    held: tuple[Tensor, float] | None = None
-    for start, samples in windows:
+    held: Tensor | None = None
+    kept, read = context + core, 0.0  # the first window has nothing before it
+    for start, samples in audio.windows(path, sample_rate=rate, seconds=size, overlap=overlap):
         if held is not None:
-            yield held[0][: core + (context if not held[0].shape[0] else 0)], held[1]
-        held = None
-        del start, samples
+            yield held[:kept], read
+            kept = core
+        log_probs = _log_probabilities(model, torch.from_numpy(samples), language)
+        held, read = log_probs[context if start else 0 :], start + len(samples) / rate
+    if held is not None:
+        yield held, read
+
+
+def _log_probabilities(model: MultilingualCTC, samples: Tensor, language: str) -> Tensor:
+    """(N,) -> (T, V) on the CPU; T is 0 for a clip shorter than a frame."""
+    device, lengths = next(model.parameters()).device, torch.tensor([len(samples)])
+    if int(model.output_lengths(lengths, language)) < 1:
+        return torch.zeros(0, len(model.units(language)))
+    with torch.inference_mode():
+        log_probs, frames = model.log_probabilities(samples[None].to(device), lengths.to(device), language)
+    return log_probs[0, : int(frames[0])].cpu()
+
+
+def _cut(log_probs: Tensor, space: int | None, *, step: float) -> int:
+    """The last frame at which the text can be cut without cutting a word; 0 where there is none."""
+    path: list[int] = log_probs.argmax(-1).tolist()
+    cut, at = 0, 0
+    for unit, run in groupby(path):
+        size = len(list(run))
+        if unit == space:
+            cut = at
+        elif space is None and unit == BLANK and size * step >= PAUSE:
+            cut = at + size
+        at += size
+    return len(path) if not cut and len(path) * step > LONGEST_WORD else cut
+
+
+def _words(
+    model: MultilingualCTC, log_probs: Tensor, language: str, *, start: float, step: float
+) -> list[Word]:
+    """The words of (T, V) log-probabilities whose first frame is at `start` seconds."""
+    lengths, units = torch.tensor([len(log_probs)]), model.units(language)
+    symbols = greedy(log_probs[None], lengths)
+    spans = align(log_probs[None], lengths, torch.tensor(symbols), torch.tensor([len(symbols[0])]))[0]
+    space = _space(model, language)
+    groups: list[list[Span]] = [[]]
+    for span in spans:
+        gap = (span.first - groups[-1][-1].last - 1) * step if groups[-1] else 0.0
+        if span.symbol == space or (space is None and gap >= PAUSE):
+            groups.append([])
+        if span.symbol != space:
+            groups[-1].append(span)
+    words = []
+    for group in groups:
+        if group:
+            frames = sum(span.last - span.first + 1 for span in group)
+            score = sum(span.score * (span.last - span.first + 1) for span in group) / frames
+            text = units.decode(span.symbol for span in group)
+            first, last = start + group[0].first * step, start + (group[-1].last + 1) * step
+            words.append(Word(text, round(first, 3), round(last, 3), 100 * exp(score)))
+    return words
 
 
 def _space(model: MultilingualCTC, language: str) -> int | None:
     symbols = model.units(language).symbols
     return symbols.index(" ") if " " in symbols else None
+
+
+def main(config: Config) -> None:
+    files = list(dict.fromkeys(config.files))
+    targets = _targets(config, files)
+    model = load(config.checkpoint, device=chosen(config.device))
+    if config.language != "auto":
+        model.known(config.language)
+    elif len(model.languages) > 1:
+        LanguageCalibration.of(model)  # refuse before any file is read
+    if config.out:
+        config.out.mkdir(parents=True, exist_ok=True)
+    failures: list[InputError] = []
+    for file, target in zip(files, targets, strict=True):
+        started = time.monotonic()
+        try:
+            transcript = transcribe(model, file, language=config.language)
+        except InputError as error:
+            failures.append(error)
+            if len(files) > 1:
+                print(f"error: {error}", file=sys.stderr)
+            continue
+        took, seconds = time.monotonic() - started, transcript.seconds
+        told = f", heard as {transcript.language}" if config.language == "auto" else ""
+        speed = f"real-time factor {took / seconds:.3f}"
+        print(f"{file}: {seconds:.1f} s in {took:.1f} s ({speed}){told}", file=sys.stderr)
+        written = FORMATS[config.format][1](transcript)
+        if target:
+            target.write_text(written, encoding="utf-8")
+        else:
+            named = config.format == "text" and len(files) > 1
+            print(f"{file}\t{written}" if named else written, end="", flush=True)
+    if failures:
+        raise failures[0] if len(files) == 1 else InputError(f"{len(failures)} of {len(files)} files failed")
+
+
+def _targets(config: Config, files: list[str]) -> list[Path | None]:
+    """Where each transcript goes; None is standard output."""
+    if not files:
+        raise InputError("no audio files were named; give one or more")
+    if config.out is None:
+        if len(files) > 1 and config.format in ("srt", "vtt", "textgrid"):
+            raise InputError(
+                f"{len(files)} files do not make one {config.format} document; give --out FOLDER"
+            )
+        return [None] * len(files)
+    suffix = FORMATS[config.format][0]
+    targets = [config.out / (Path(file).stem + suffix) for file in files]
+    for at, target in enumerate(targets):
+        if target in targets[:at]:
+            first = files[targets.index(target)]
+            raise InputError(f"{first} and {files[at]} would both be written to {target}; rename one of them")
+    return list(targets)
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main, Config))

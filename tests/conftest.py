@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+import speech_tl.torchaudio_shim  # noqa: F401  before any test imports transformers
+
 REPOSITORY = Path(__file__).parent.parent
 
 

@@ -27,6 +27,7 @@ FLOORS = {
     "speech_tl.statistics": 1,
     "speech_tl.report": 1,
     "speech_tl.acoustics": 1,
+    "speech_tl.captions": 1,
     "speech_tl.results": 2,
     "speech_tl.transfer": 2,
     "speech_tl.phonology": 2,
@@ -35,10 +36,13 @@ FLOORS = {
     "speech_tl.data": 3,
     "speech_tl.models": 3,
     "nmt_zero_shot": 3,
+    "speech_tl.baselines": 4,
+    "speech_tl.figures": 4,
     "speech_tl.speakers": 4,
     "speech_tl.evaluate": 4,
     "speech_tl.transcribe": 4,
-    "recipes": 5,
+    "speech_tl.systems": 5,
+    "recipes": 6,
 }
 STRANGERS = {("speech_tl.transfer", "speech_tl.training")}
 """Who must not import whom although it lies below."""

@@ -139,7 +139,7 @@ def _progress(utterances: Sequence[Utterance]) -> Iterator[Utterance]:
     started = told = time.monotonic()
     for i, utterance in enumerate(utterances):
         now = time.monotonic()
-        if now - told >= 10:
+        if i and now - told >= 10:
             told = now
             left = (now - started) / i * (len(utterances) - i)
             print(

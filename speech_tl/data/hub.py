@@ -69,8 +69,18 @@ def _load(name: str, config: str | None) -> Mapping[str, Any]:
         else:
             loaded = datasets.load_dataset(str(path) if path.exists() else name, config)
     except (ValueError, OSError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        raise InputError(f"hub:{name}: cannot be loaded ({' '.join(str(error).split())[:300]})") from None
+        raise _not_loaded(name, error) from None
     return loaded if isinstance(loaded, datasets.DatasetDict) else {str(loaded.split or "train"): loaded}
+
+
+def _not_loaded(name: str, error: Exception) -> InputError:
+    reason = " ".join(str(error.__cause__ or error).split())[:300]
+    if "torchcodec" in reason:
+        return InputError(
+            f"hub:{name}: a folder of audio files, which `datasets` opens only with torchcodec; pass "
+            f"the folder itself (without hub:), with a metadata.csv of file_name,text,language,speaker_id"
+        )
+    return InputError(f"hub:{name}: cannot be loaded ({reason})")
 
 
 def _usable(parts: Mapping[str, Any], spec: str) -> Mapping[str, Any]:
@@ -84,7 +94,12 @@ def _usable(parts: Mapping[str, Any], spec: str) -> Mapping[str, Any]:
 def _audio_column(part: Any, spec: str) -> str | None:
     import datasets
 
-    columns = [name for name, feature in part.features.items() if isinstance(feature, datasets.Audio)]
+    columns = [
+        name
+        for name, feature in part.features.items()
+        if isinstance(feature, datasets.Audio)
+        or (isinstance(feature, dict) and {"bytes", "path"} <= set(feature))
+    ]
     if len(columns) > 1:
         raise InputError(f"hub:{spec}: {len(columns)} audio columns ({', '.join(columns)}), expected one")
     return columns[0] if columns else None

@@ -74,7 +74,7 @@ def kaldi(folder: Path) -> Iterator[Row]:
     languages = _mapping(folder / "utt2lang") if (folder / "utt2lang").is_file() else {}
     segments = _mapping(folder / "segments") if (folder / "segments").is_file() else None
     for utterance, (where, text) in texts.items():
-        recording, times = utterance, {}
+        recording, times, place = utterance, {}, where
         if segments is not None:
             place, cell = _look_up(segments, utterance, folder / "segments", where)
             parts = cell.split()
@@ -89,7 +89,7 @@ def kaldi(folder: Path) -> Iterator[Row]:
             "speaker_id": _look_up(speakers, utterance, folder / "utt2spk", where)[1],
             **times,
         }
-        place, path = _look_up(recordings, recording, folder / "wav.scp", where)
+        place, path = _look_up(recordings, recording, folder / "wav.scp", place)
         yield Row(where, _plain_path(folder, path, place), f"{folder.name}/{utterance}", cells)
 
 

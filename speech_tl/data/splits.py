@@ -83,16 +83,12 @@ def split(
         else _by_rule(utterances, hold_out_speakers, test_speakers, known_speakers, task, texts, seed)
     )
     if train_speakers is not None:
-        pool, kept = _first_speakers(pool, train_speakers, language)
-        valid = valid if column else tuple(u for u in valid if u.speaker in kept)
+        pool = _first_speakers(pool, train_speakers, language)
         notes += (f"first {train_speakers} speakers train",)
     if task == "sentences":
         pool, valid, dropped = _without_repeats(pool, valid, test, texts)
-        notes += (
-            (f"{dropped} training utterances dropped, their text occurs in test or validation",)
-            if dropped
-            else ()
-        )
+        if dropped:
+            notes += (f"{dropped} training utterances dropped, their text occurs in test or validation",)
     else:
         notes += (f"word list: {len(set(texts.values()))} texts shared by the parts",)
     if not valid and valid_share > 0:
@@ -207,15 +203,14 @@ def _by_rule(
     return pool, (), tuple(u for u in utterances if u.speaker in held), (how,)
 
 
-def _first_speakers(pool: Utterances, number: int, language: str) -> tuple[Utterances, frozenset[str]]:
+def _first_speakers(pool: Utterances, number: int, language: str) -> Utterances:
     speakers = sorted({u.speaker for u in pool})
     if not 1 <= number <= len(speakers):
         raise InputError(
             f"{language}: --train-speakers {number}, but {len(speakers)} speakers are left to train on; "
             f"expected 1 to {len(speakers)}"
         )
-    kept = frozenset(speakers[:number])
-    return tuple(u for u in pool if u.speaker in kept), kept
+    return tuple(u for u in pool if u.speaker in speakers[:number])
 
 
 def _without_repeats(

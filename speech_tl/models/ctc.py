@@ -29,6 +29,7 @@ from speech_tl.augmentation import Augmentation
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.models.encoder import SIZES, SpeechEncoder, from_size, layer_normalised, pretrained
 from speech_tl.phonology.units import BLANK, Units
+from speech_tl.training.checkpoint import replace_folder, settle
 
 FORMAT = 1
 """Of what `save` writes; a checkpoint of another number is refused by name."""
@@ -143,36 +144,16 @@ class MultilingualCTC(PreTrainedModel):
         input_values: Tensor,
         attention_mask: Tensor | None = None,
         language: str | None = None,
-        labels: Tensor | None = None,
-        label_lengths: Tensor | None = None,
-        *,
-        augmentation: Augmentation | None = None,
-        warp: Tensor | None = None,
         **_: Any,
     ) -> CausalLMOutput:
-        """input_values: (B, N); attention_mask: (B, N), ones where there is sound; labels: (B, S), label_lengths: (B,).
-
-        Returns:
-            logits (B, T, V) of the language's head and, with labels, the loss: −log p(labels) per symbol, summed over
-            utterances and divided by their symbols; utterances with more symbols than frames count as 0.
-        """
-        language = self.known(language or self.config.language)
+        """input_values: (B, N), attention_mask: (B, N), ones where there is sound -> logits (B, T, V)."""
         if attention_mask is None:
             samples = torch.full((len(input_values),), input_values.shape[1], device=input_values.device)
         else:
             samples = attention_mask.sum(1)
-        hidden, frames = self.encoder(
-            input_values, samples, self.sample_rate(language), augmentation=augmentation, warp=warp
-        )
-        logits = self.heads[self.config.head_of[language]](hidden)
-        loss = None
-        if labels is not None and label_lengths is not None:
-            log_probabilities = logits.float().log_softmax(-1).transpose(0, 1)
-            each = nn.functional.ctc_loss(
-                log_probabilities, labels, frames, label_lengths, reduction="none", zero_infinity=True
-            )
-            loss = each.sum() / label_lengths.sum()
-        return CausalLMOutput(loss=loss, logits=logits)
+        language = language or self.config.language
+        hidden, _frames = self.encoder(input_values, samples, self.sample_rate(language))
+        return CausalLMOutput(logits=self._head(language)(hidden[-1]))
 
     @torch.no_grad()
     def log_probabilities(
@@ -180,8 +161,38 @@ class MultilingualCTC(PreTrainedModel):
     ) -> tuple[Tensor, Tensor]:
         """audio: (B, N), samples: (B,) -> log p(unit | frame) (B, T, V) in float32, frames (B,)."""
         hidden, frames = self.encoder(audio, samples, self.sample_rate(language), warp=warp)
-        logits: Tensor = self.heads[self.config.head_of[language]](hidden)
+        logits: Tensor = self._head(language)(hidden[-1])
         return logits.float().log_softmax(-1), frames
+
+    def losses(
+        self,
+        audio: Tensor,
+        samples: Tensor,
+        language: str,
+        *,
+        targets: Tensor,
+        target_lengths: Tensor,
+        augmentation: Augmentation | None = None,
+    ) -> dict[str, Tensor]:
+        """audio: (B, N), samples: (B,), targets: (B, S), target_lengths: (B,) -> named scalars, in nats per symbol.
+
+        `ctc` is −log p(targets) of the language's head on the last block, `intermediate_ctc` that of the same head on
+        the middle block, which brings a gradient to the lower blocks early (Lee & Watanabe 2021). Utterances with more
+        symbols than frames count as 0.
+        """
+        hidden, frames = self.encoder(audio, samples, self.sample_rate(language), augmentation=augmentation)
+        head = self._head(language)
+        losses = {}
+        for name, depth in (("ctc", hidden[-1]), ("intermediate_ctc", hidden[len(hidden) // 2])):
+            log_probabilities = head(depth).float().log_softmax(-1).transpose(0, 1)  # (T, B, V)
+            each = nn.functional.ctc_loss(
+                log_probabilities, targets, frames, target_lengths, reduction="none", zero_infinity=True
+            )
+            losses[name] = each.sum() / target_lengths.sum()
+        return losses
+
+    def _head(self, language: str) -> nn.Module:
+        return self.heads[self.config.head_of[self.known(language)]]
 
 
 def build(
@@ -225,8 +236,7 @@ def layer_groups(model: MultilingualCTC) -> dict[str, nn.Module]:
 
 
 def save(model: MultilingualCTC, folder: Path) -> None:
-    """A folder that `load`, `AutoModelForCTC` and `pipeline("automatic-speech-recognition")` read."""
-    model.save_pretrained(folder)
+    """A folder that `load`, `AutoModelForCTC` and `pipeline("automatic-speech-recognition")` read; whole or not there."""
     language = model.config.language
     tokens = {
         name: {"|" if symbol == " " else symbol: index for index, symbol in enumerate(model.units(name).symbols)}
@@ -234,18 +244,20 @@ def save(model: MultilingualCTC, folder: Path) -> None:
     }
     for vocabulary in tokens.values():
         vocabulary.setdefault("|", len(vocabulary))
-    (folder / "vocab.json").write_text(json.dumps(tokens, ensure_ascii=False, indent=1), encoding="utf-8")
-    Wav2Vec2CTCTokenizer(
-        str(folder / "vocab.json"),
-        pad_token=BLANK,
-        unk_token=BLANK,
-        bos_token=None,
-        eos_token=None,
-        target_lang=language,
-    ).save_pretrained(folder)
-    Wav2Vec2FeatureExtractor(
-        sampling_rate=model.sample_rate(language), do_normalize=False, return_attention_mask=True
-    ).save_pretrained(folder)
+    with replace_folder(folder) as aside:
+        model.save_pretrained(aside)
+        (aside / "vocab.json").write_text(json.dumps(tokens, ensure_ascii=False, indent=1), encoding="utf-8")
+        Wav2Vec2CTCTokenizer(
+            str(aside / "vocab.json"),
+            pad_token=BLANK,
+            unk_token=BLANK,
+            bos_token=None,
+            eos_token=None,
+            target_lang=language,
+        ).save_pretrained(aside)
+        Wav2Vec2FeatureExtractor(
+            sampling_rate=model.sample_rate(language), do_normalize=False, return_attention_mask=True
+        ).save_pretrained(aside)
 
 
 def load(folder: Path | str, *, device: str = "cpu") -> MultilingualCTC:
@@ -257,6 +269,7 @@ def load(folder: Path | str, *, device: str = "cpu") -> MultilingualCTC:
     folder = Path(folder)
     if (folder / "checkpoint").is_dir():
         folder = folder / "checkpoint"
+    settle(folder)
     for name in ("config.json", "model.safetensors"):
         if not (folder / name).is_file():
             present = ", ".join(sorted(path.name for path in folder.glob("*"))[:8]) if folder.is_dir() else "no folder"

@@ -52,12 +52,12 @@ FAMILIES: Mapping[str, Family] = {
     "data2vec-audio": _UNSAFE,
 }
 
-SIZES: Mapping[str, tuple[int, int, int, int]] = {
-    "tiny": (64, 2, 2, 16),
-    "small": (144, 4, 4, 32),
-    "base": (256, 12, 4, 128),
+SIZES: Mapping[str, tuple[int, int, int, int, int]] = {
+    "tiny": (64, 2, 2, 128, 16),
+    "small": (96, 4, 4, 192, 16),
+    "base": (256, 12, 4, 1024, 128),
 }
-"""Width, blocks, attention heads and subsampling channels of the encoders trained from scratch."""
+"""Width, blocks, attention heads, inner width and subsampling channels of the encoders trained from scratch."""
 
 BINS: Mapping[int, int] = {16000: 80, 8000: 64}
 """Mel bins by sampling rate; the width of the features tells an input layer which rate it hears."""
@@ -67,13 +67,13 @@ def from_size(size: str, *, subsampling: int = 4, dropout: float = 0.1) -> dict[
     """The configuration of a FastConformer to train from scratch: one frame out for `subsampling` frames of 10 ms."""
     if size not in SIZES:
         raise unknown_name("encoder size", size, SIZES)
-    width, blocks, heads, channels = SIZES[size]
+    width, blocks, heads, inner, channels = SIZES[size]
     config: PreTrainedConfig = AutoConfig.for_model(
         "parakeet_encoder",
         hidden_size=width,
         num_hidden_layers=blocks,
         num_attention_heads=heads,
-        intermediate_size=4 * width,
+        intermediate_size=inner,
         subsampling_conv_channels=channels,
         subsampling_factor=subsampling,
         num_mel_bins=BINS[16000],
@@ -181,8 +181,11 @@ class SpeechEncoder(nn.Module):
         *,
         augmentation: Augmentation | None = None,
         warp: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """audio: (B, N) at `rate` Hz, samples: (B,), warp: (B,) -> hidden (B, T, D), lengths (B,)."""
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        """audio: (B, N) at `rate` Hz, samples: (B,), warp: (B,) -> one (B, T, D) per depth, lengths (B,).
+
+        The first is what enters the first block, the last what leaves the encoder.
+        """
         front = self.front[str(rate)]
         if augmentation is None:
             features, lengths = front(audio, samples, warp)
@@ -191,10 +194,12 @@ class SpeechEncoder(nn.Module):
         lengths = lengths.clamp(min=self.least_frames)
         if features.shape[1] < self.least_frames:
             features = nn.functional.pad(features, (0, 0, 0, self.least_frames - features.shape[1]))
-        hidden = self.body(
-            **{self.family.argument: features}, attention_mask=mask(lengths, features.shape[1]).long()
-        ).last_hidden_state
-        return hidden, self._shorten(lengths)
+        output = self.body(
+            **{self.family.argument: features},
+            attention_mask=mask(lengths, features.shape[1]).long(),
+            output_hidden_states=True,
+        )
+        return (*output.hidden_states[:-1], output.last_hidden_state), self._shorten(lengths)
 
     def groups(self) -> Iterator[tuple[str, nn.Module]]:
         """Its layers by name, from the input up: `subsampling` (or the family's own input modules), `encoder.0`, …"""

@@ -1,9 +1,9 @@
 """Which language is spoken, told from how well each head gets on with the audio.
 
-Heads of different vocabularies score on different scales (a head of 11 digits is always surer than one of 60 letters),
-so their raw scores are never compared: a multinomial logistic regression over the scores of *all* heads is fitted on
-validation data (Brümmer & van Leeuwen 2006, On calibration of language recognition scores) and kept in the
-checkpoint's configuration as plain JSON.
+Heads of different vocabularies score on different scales (a head of 11 digits is always surer than one of 60
+letters), so their raw scores are never compared: a multinomial logistic regression over the scores of *all*
+heads is fitted on validation data (Brümmer & van Leeuwen 2006, On calibration of language recognition scores)
+and kept in the checkpoint's configuration as plain JSON.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from speech_tl.torchaudio_shim import torchaudio
 Scores = NDArray[np.float64]
 
 PER_HEAD = 3
-"""Mean log-probability of the best unit over all frames, the same over frames that are no blank, and their share."""
+"""Mean log-probability of the best unit over all frames, over frames that are no blank, and their share."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,14 @@ class LanguageCalibration:
         """
         stored, names = model.config.calibration, ", ".join(model.languages)
         if not stored:
-            raise InputError(f"this checkpoint was not calibrated to tell languages apart; name one of {names}")
+            raise InputError(
+                f"this checkpoint was not calibrated to tell languages apart; name one of {names}"
+            )
         if tuple(stored["languages"]) != model.languages:
             known = ", ".join(stored["languages"])
-            raise InputError(f"this checkpoint was calibrated for {known} but has heads for {names}; name one")
+            raise InputError(
+                f"this checkpoint was calibrated for {known} but has heads for {names}; name one"
+            )
         rows = tuple(tuple(row) for row in stored["weights"])
         vectors = {name: tuple(stored[name]) for name in ("languages", "centre", "scale", "bias")}
         return cls(weights=rows, **vectors)
@@ -73,7 +77,8 @@ class LanguageCalibration:
 def head_scores(
     model: MultilingualCTC, clips: Sequence[Tensor], *, sample_rate: int, batch_seconds: float = 160.0
 ) -> Scores:
-    """(n, PER_HEAD · languages) scores of every head on every clip (N,), which are resampled where a head asks for it.
+    """(n, PER_HEAD · languages) scores of every head on every clip (N,), which are resampled where a head
+    asks for it.
 
     The model's mode is restored.
     """
@@ -123,7 +128,9 @@ def calibrate(scores: Scores, spoken: Sequence[str], *, languages: Sequence[str]
     from sklearn.linear_model import LogisticRegression
 
     if missing := set(languages) - set(spoken):
-        raise InputError(f"no validation clips of {', '.join(sorted(missing))}: each language needs some to calibrate")
+        raise InputError(
+            f"no validation clips of {', '.join(sorted(missing))}: each language needs some to calibrate"
+        )
     if len(languages) < 2:
         raise InputError(f"nothing to tell apart: the only language is {', '.join(languages) or 'missing'}")
     centre, scale = scores.mean(0), scores.std(0)

@@ -4,8 +4,8 @@
         --vary seed=1,2,3 --vary minutes=5,20 --plan -- --data FOLDER
 
 A cell is a process of its own, known by the digest of its arguments, its data and the code it runs: what is
-finished stands in STUDY/results.jsonl and is never computed again, what was interrupted goes on with
---resume.
+finished stands in STUDY/results.jsonl and is never computed again, what was interrupted goes on
+with --resume.
 """
 
 import ast
@@ -23,7 +23,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -91,8 +91,7 @@ def main(config: Config, arguments: Sequence[str]) -> None:
                 print(f"{futures[future]}  {said}  ({row['cpu_seconds'] / 60:.1f} CPU-minutes)", flush=True)
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in running:
-                process.terminate()  # it finishes its step and saves
+            _end(running, lambda: all(future.done() for future in futures))
             raise KeyboardInterrupt(
                 f"stopped; the same command continues the study in {config.out}"
             ) from None
@@ -262,6 +261,16 @@ def _estimate(cell: Cell, systems: int, measured: Sequence[float]) -> float | No
     if minutes and re.fullmatch(r"\d+(\.\d*)?", minutes[-1]):
         return float(minutes[-1]) * systems / 60
     return statistics.median(measured) if measured else None
+
+
+def _end(running: set[subprocess.Popen[bytes]], over: Callable[[], bool]) -> None:
+    """Ask every cell once to finish its step and save, also one that starts just now, until all are gone."""
+    asked: set[subprocess.Popen[bytes]] = set()
+    while not over():
+        for process in set(running) - asked:
+            process.terminate()
+            asked.add(process)
+        time.sleep(0.05)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """`fit`: train any model on any batches with a dictionary of named losses; killed, it can be continued.
 
-This file is the order of events (step, validate, keep the best, save, stop); `run.py` is what each of them
-does.
+This file is the order of events (step, validate, keep the best, save, stop); `run.py` is what each does.
 """
 
 import contextlib
@@ -47,17 +46,14 @@ def fit(
     the computation of the terms that is synchronised. `validate` (lower is better) and `on_best`, which keeps
     the model that validated best, run on the main process and see the averaged weights. `out` receives
     `state.safetensors`, `log.txt`, `tensorboard/` and, after a step that was not finite, its batches under
-    `nonfinite/`.
+    `nonfinite/`; without `resume`, what is there of an earlier run is removed.
     """
     check(plan, batches_per_epoch=getattr(batches, "batches_per_epoch", None))
     accelerator = _accelerator(device)
     state_file = out / "state.safetensors"
-    saved = load_state(state_file) if resume and state_file.exists() else None
-    if saved is None and accelerator.is_main_process:
-        for leftover in ("tensorboard", "nonfinite"):
-            shutil.rmtree(out / leftover, ignore_errors=True)
-    done = saved["history"]["steps"] if saved else 0
-    with Reporter(out, speaks=accelerator.is_main_process, done=done) as reporter, _stop_requests() as asked:
+    if not resume and accelerator.is_main_process:
+        _clear(out)
+    with Reporter(out, speaks=accelerator.is_main_process) as reporter, _stop_requests() as asked:
         run = Run(
             model,
             batches,
@@ -68,11 +64,12 @@ def fit(
             accelerator=accelerator,
             reporter=reporter,
         )
-        if saved is not None:
-            run.restore(saved)
+        if resume and state_file.exists():
+            run.restore(load_state(state_file))
             reporter.say(f"resumed after step {run.history.steps}")
         elif resume:
             reporter.say(f"nothing to resume in {out}: starting from the first step")
+        reporter.open_curves(after=run.history.steps)
         while not run.finished:
             run.train_step()
             stop = run.tick(bool(asked))
@@ -90,6 +87,14 @@ def fit(
                     "run again with --resume to continue"
                 )
     return run.history
+
+
+def _clear(out: Path) -> None:
+    """A run that starts over leaves nothing of the one before: a later --resume would take it for its own."""
+    for leftover in ("state.safetensors", "log.txt"):
+        (out / leftover).unlink(missing_ok=True)
+    for leftover in ("tensorboard", "nonfinite"):
+        shutil.rmtree(out / leftover, ignore_errors=True)
 
 
 def _accelerator(device: str) -> Accelerator:

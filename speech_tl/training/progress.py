@@ -14,13 +14,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class Reporter:
-    """Lines, bar and curves of one run; quiet unless it `speaks`; `done` steps were taken before."""
+    """Lines, bar and curves of one run; quiet unless it `speaks`."""
 
-    def __init__(self, out: Path, *, speaks: bool, done: int = 0) -> None:
+    def __init__(self, out: Path, *, speaks: bool) -> None:
         self.out = out
         self.speaks = speaks
-        self._done = done
-        self._console = Console(stderr=True)
+        self._console = Console()
         self._bar: Progress | None = None
         self._curves: Any = None
 
@@ -39,12 +38,6 @@ class Reporter:
             self._bar = Progress(*columns, console=self._console, transient=True)
             self._task = self._bar.add_task("training", total=None)
             self._bar.start()
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            self.say("tensorboard is not installed: no curves are written")
-        else:
-            self._curves = SummaryWriter(str(self.out / "tensorboard"), purge_step=self._done + 1)
         return self
 
     def __exit__(
@@ -56,6 +49,17 @@ class Reporter:
             self._curves.close()
         if self.speaks:
             self._log.close()
+
+    def open_curves(self, *, after: int) -> None:
+        """TensorBoard's; what a run that was killed had drawn after that step is drawn again."""
+        if not self.speaks:
+            return
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            self.say("tensorboard is not installed: no curves are written")
+        else:
+            self._curves = SummaryWriter(str(self.out / "tensorboard"), purge_step=after + 1)
 
     def say(self, line: str) -> None:
         if not self.speaks:

@@ -285,7 +285,7 @@ class Run:
 
     @torch.no_grad()
     def _update_averages(self) -> None:
-        """a <- d a + (1 - d) w, with d = min(average, (1 + t) / (10 + t)) so that the start is soon forgotten."""
+        """a <- d a + (1 - d) w, d = min(average, (1 + t) / (10 + t)): the start is soon forgotten."""
         if self.averages:
             done = self.history.steps
             decay = min(self.plan.average, (1 + done) / (10 + done))
@@ -294,7 +294,7 @@ class Run:
 
     @contextlib.contextmanager
     def _evaluating(self) -> Iterator[None]:
-        """Evaluation mode, averaged weights, no gradients; then everything as before, random generators included."""
+        """Evaluation mode, averaged weights, no gradients; then all as before, random generators too."""
         modes = {module: module.training for module in self.model.modules()}
         random = global_state()
         self._swap_averages()
@@ -331,7 +331,7 @@ def _optimizer(trained: Mapping[str, nn.Parameter], plan: Plan) -> torch.optim.A
 
 
 def _training_mode(model: nn.Module) -> None:
-    """A module whose weights are all frozen stays in evaluation mode: its running statistics do not move either."""
+    """A module whose weights are all frozen stays in evaluation mode: its statistics do not move either."""
     model.train()
     for module in model.modules():
         weights = list(module.parameters())

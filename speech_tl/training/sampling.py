@@ -83,8 +83,8 @@ class GroupBatches(Iterator[tuple[str, tuple[int, ...]]]):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         if state["data"] != self._digest():
             raise InputError(
-                f"the saved run was training on other data ({', '.join(state['walks'])}) or batch sizes than the "
-                f"present {', '.join(self.lengths)}; give the same data, or start a new run in another folder"
+                f"the saved run was training on other data ({', '.join(state['walks'])}) or batch sizes than "
+                f"the present {', '.join(self.lengths)}; give the same data, or start another run elsewhere"
             )
         self.generator.set_state(state["generator"])
         self.walks = {group: Walk(**state["walks"][group]) for group in self.lengths}
@@ -98,7 +98,7 @@ class GroupBatches(Iterator[tuple[str, tuple[int, ...]]]):
         return int(torch.randint(2**62, (1,), generator=self.generator))
 
     def _plan(self, group: str) -> list[tuple[int, ...]]:
-        """The batches of the group's present epoch: a function of its seed, so the seed is all that is saved."""
+        """The batches of the group's present epoch: a function of its seed, which is all that is saved."""
         walk, lengths = self.walks[group], self.lengths[group]
         random = torch.Generator().manual_seed(walk.seed)
         noise = 1 + JITTER * (2 * torch.rand(len(lengths), generator=random, dtype=torch.float64) - 1)
@@ -129,7 +129,7 @@ class GroupBatches(Iterator[tuple[str, tuple[int, ...]]]):
 
 
 def temperature_probabilities(sizes: Sequence[int], *, temperature: float) -> torch.Tensor:
-    """p_i = n_i^(1/T) / sum_j n_j^(1/T): T = 1 draws as the data are, T -> infinity draws all groups alike."""
+    """p_i = n_i^(1/T) / sum_j n_j^(1/T): T = 1 draws as the data are, a large T all groups alike."""
     powers = torch.tensor(sizes, dtype=torch.float64) ** (1 / temperature)
     return powers / powers.sum()
 
@@ -151,6 +151,6 @@ def check(
         longest = max(items)
         if longest > max_total:
             raise InputError(
-                f"item {list(items).index(longest)} of {group!r} has length {longest}, longer than a whole batch "
-                f"({max_total}): cut it, drop it, or allow larger batches"
+                f"item {list(items).index(longest)} of {group!r} has length {longest}, longer than a "
+                f"whole batch ({max_total}): cut it, drop it, or allow larger batches"
             )

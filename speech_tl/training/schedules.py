@@ -18,5 +18,5 @@ def warmup_cosine(step: int, *, total: int, warmup: int, floor: float = 0.0) -> 
 
 
 def ramp(progress: float, *, gamma: float = 10.0) -> float:
-    """lambda = 2 / (1 + exp(-gamma p)) - 1 for p in [0, 1]: reversal strength, 0 to nearly 1 (Ganin et al., 2016)."""
+    """lambda = 2 / (1 + exp(-gamma p)) - 1 for p in [0, 1]: reversal strength (Ganin et al., 2016)."""
     return 2 / (1 + math.exp(-gamma * progress)) - 1

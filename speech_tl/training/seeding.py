@@ -44,7 +44,7 @@ class Streams:
 
 
 def seed_everything(seed: int) -> None:
-    """Python's, numpy's and torch's global generators (model initialisation and dropout draw from the last)."""
+    """Python's, numpy's and torch's global generators (initial weights and dropout draw from the last)."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)

@@ -1,7 +1,6 @@
 """Error tables of a model that reads its answer from the audio, then the command on a real small model."""
 
 import json
-import math
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from speech_tl.data.manifest import Utterance
-from speech_tl.evaluate import Config, Evaluation, compare, evaluate, main
+from speech_tl.evaluate import Config, Evaluation, evaluate, main
 from speech_tl.models import ctc
 from speech_tl.phonology.units import Units
 from speech_tl.training.config import command
@@ -71,40 +70,14 @@ CASES = [
 ]
 
 
-def test_rows_by_hand() -> None:
-    """aa: 3 + 3 + 6 + 4 characters, errors 0 + 1 + 0 + 2; 5 words, 2 wrong; 2 of 4 utterances wrong."""
-    rows = run(Reader(), CASES).rows(system="shared_heads", train_seconds=60.0)
-    columns = (
-        "system language cer cer_low cer_high wer utterance_error utterance_error_low utterance_error_high"
-    )
-    assert [list(row) for row in rows] == [[*columns.split(), "utterances", "speakers", "train_seconds"]] * 2
-    first, second = rows
-    assert (first["system"], first["language"], first["train_seconds"]) == ("shared_heads", "aa", 60.0)
-    assert first["cer"] == pytest.approx(100 * 3 / 16)
-    assert first["wer"] == pytest.approx(100 * 2 / 5)
-    assert first["utterance_error"] == 50
-    assert first["utterance_error_low"] <= 50 <= first["utterance_error_high"]
-    assert (first["utterances"], first["speakers"]) == (4, 2)
-    assert (second["language"], second["cer"], second["utterance_error"]) == ("bb", 0, 0)
-
-
-def test_every_speaker_is_shown_and_nothing_is_claimed_below_eight() -> None:
+def test_what_was_written_stands_beside_what_was_said() -> None:
     evaluation = run(Reader(), CASES)
-    speakers = {(row["language"], row["speaker"]): row for row in evaluation.speaker_rows(system="x")}
-    assert speakers["aa", "s1"]["utterance_error"] == 0 and speakers["aa", "s2"]["utterance_error"] == 100
-    first = evaluation.test_set_rows()[0]
-    assert "2 speakers" in first["note"] and "nothing is claimed about speakers at large" in first["note"]
-    assert first["one_utterance"] == 25
-    assert first["detectable_difference"] == pytest.approx(100 * 2.801585 * math.sqrt(0.5 / 4))
-    many = run(Reader(), [(said(str(k), "one", speaker=f"s{k}"), "one") for k in range(8)])
-    assert many.test_set_rows()[0]["note"] == ""
-
-
-def test_most_frequent_confusions() -> None:
-    rows = run(Reader(), [(said(str(k), "one"), "ono" if k else "onn") for k in range(3)]).confusion_rows()
-    characters = [row for row in rows if row["kind"] == "character"]
-    assert (characters[0]["reference"], characters[0]["hypothesis"], characters[0]["count"]) == ("e", "o", 2)
-    assert [row["hypothesis"] for row in rows if row["kind"] == "word"] == ["ono", "onn"]
+    assert [result.hypothesis for result in evaluation.results] == [heard for _, heard in CASES]
+    rows = evaluation.rows(system="shared_heads", train_seconds=60.0)
+    assert [(row["language"], row["utterances"], row["utterance_error"]) for row in rows] == [
+        ("aa", 4, 50),
+        ("bb", 1, 0),
+    ]
 
 
 def test_infeasible_clips_and_unknown_symbols_are_errors_and_are_counted() -> None:
@@ -144,18 +117,6 @@ def test_an_unknown_language_is_named() -> None:
     model = Reader()
     with pytest.raises(ValueError, match=r"unknown language 'cc' in x\.wav.*known: aa, bb"):
         evaluate(model, [said("x", "one", language="cc")], [torch.zeros(300)])  # type: ignore[arg-type]
-
-
-def test_two_systems_on_the_same_utterances() -> None:
-    texts = [said(str(k), "one") for k in range(20)]
-    good = run(Reader(), [(u, "one" if k else "no") for k, u in enumerate(texts)])
-    bad = run(Reader(), [(u, "one" if k > 10 else "no") for k, u in enumerate(texts)])
-    (row,) = compare(good, bad)
-    assert row["utterance_error_difference"] == pytest.approx(-50)
-    assert row["utterance_error_difference_high"] < 0 and row["cer_difference_high"] < 0
-    assert (row["wins"], row["losses"]) == (10, 0) and row["p"] == pytest.approx(2 / 1024)
-    with pytest.raises(ValueError, match="19 of 20 utterances"):
-        compare(good, Evaluation(bad.results[1:]))
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,22 @@ from speech_tl.phonology.units import Units
 VOCABULARIES = {"swh": Units.from_texts(["jambo bwana"]), "spa": Units.from_texts(["señal"])}
 
 
+def losses(
+    model: ctc.MultilingualCTC,
+    audio: torch.Tensor,
+    targets: list[list[int]],
+    augmentation: Augmentation | None = None,
+) -> dict[str, torch.Tensor]:
+    return model.losses(
+        audio,
+        torch.full((len(audio),), audio.shape[1]),
+        "swh",
+        targets=torch.tensor(targets),
+        target_lengths=torch.tensor([len(target) for target in targets]),
+        augmentation=augmentation,
+    )
+
+
 @pytest.fixture
 def model() -> ctc.MultilingualCTC:
     torch.manual_seed(0)
@@ -29,8 +45,7 @@ def test_layer_groups_name_every_parameter_once(model: ctc.MultilingualCTC) -> N
 
 
 def test_languages_share_the_middle_and_nothing_else(model: ctc.MultilingualCTC) -> None:
-    labels, length = torch.tensor([[1, 2]]), torch.tensor([2])
-    model(torch.randn(1, 8000), language="swh", labels=labels, label_lengths=length).loss.backward()
+    losses(model, torch.randn(1, 8000), [[1, 2]])["ctc"].backward()
     touched = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
     assert any(name.startswith("encoder.body.layers.0") for name in touched)
     assert any(name.startswith("encoder.body.subsampling.80") for name in touched)
@@ -52,28 +67,36 @@ def test_longer_padding_changes_nothing(model: ctc.MultilingualCTC) -> None:
 
 
 def test_loss_of_two_equal_utterances_is_the_loss_of_one(model: ctc.MultilingualCTC) -> None:
-    audio, labels, length = torch.randn(1, 8000), torch.tensor([[1, 2, 1]]), torch.tensor([3])
-    one = model(audio, language="swh", labels=labels, label_lengths=length).loss
-    two = model(
-        audio.repeat(2, 1), language="swh", labels=labels.repeat(2, 1), label_lengths=length.repeat(2)
-    ).loss
-    assert torch.isclose(one, two, rtol=1e-5)
+    audio = torch.randn(1, 8000)
+    one = losses(model, audio, [[1, 2, 1]])
+    two = losses(model, audio.repeat(2, 1), [[1, 2, 1], [1, 2, 1]])
+    for name in ("ctc", "intermediate_ctc"):
+        assert torch.isclose(one[name], two[name], rtol=1e-5)
+
+
+def test_loss_against_every_path() -> None:
+    # One symbol "a" in T = 2 frames: the paths aa, a-, -a; of a head that always gives p(-) = 1/4, p(a) = 3/4 they sum
+    # to 9/16 + 3/16 + 3/16 = 15/16.
+    model = ctc.build("tiny", {"swh": Units.from_texts(["a"])}).eval()
+    with torch.no_grad():
+        model.heads["swh"].weight.zero_()
+        model.heads["swh"].bias.copy_(torch.tensor([1.0, 3.0]).log())
+    loss = losses(model, torch.randn(1, 1280), [[1]])["ctc"]  # 80 ms are 8 frames, 2 after subsampling
+    assert torch.isclose(loss, -torch.tensor(15 / 16).log())
 
 
 def test_more_symbols_than_frames_is_not_infinite(model: ctc.MultilingualCTC) -> None:
-    labels = torch.ones(1, 13, dtype=torch.long)  # 13 equal symbols need 25 frames; 0.1 s has 12
-    loss = model(torch.randn(1, 1600), language="swh", labels=labels, label_lengths=torch.tensor([13])).loss
-    assert loss == 0.0
+    # 13 equal symbols need 25 frames; 0.1 s has 12.
+    assert losses(model, torch.randn(1, 1600), [[1] * 13])["ctc"] == 0.0
 
 
-def test_augmentation_changes_the_training_view_only(model: ctc.MultilingualCTC) -> None:
+def test_augmentation_changes_what_is_trained_on(model: ctc.MultilingualCTC) -> None:
     audio = torch.randn(2, 16000)
-    plain = model(audio, language="swh").logits
-    varied = model(audio, language="swh", augmentation=Augmentation(speeds=(0.9,), warp=0.1, tempo=0.1)).logits
-    assert varied.shape[1] > plain.shape[1] - 4
-    assert torch.equal(plain, model(audio, language="swh").logits)
-    same = model(audio, language="swh", augmentation=Augmentation()).logits
-    assert torch.allclose(plain, same, atol=1e-5)
+    plain = losses(model, audio, [[1], [2]])["ctc"]
+    varied = losses(model, audio, [[1], [2]], augmentation=Augmentation(speeds=(0.9,), warp=0.1, tempo=0.1))["ctc"]
+    same = losses(model, audio, [[1], [2]], augmentation=Augmentation())["ctc"]
+    assert not torch.isclose(plain, varied)
+    assert torch.isclose(plain, same)
 
 
 def test_a_checkpoint_comes_back_bit_equal(model: ctc.MultilingualCTC, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a run promises: killed and continued, or on two ranks, it computes the same; and it says why it stops."""
+"""What a run promises: killed and continued, or on two ranks, it computes the same; it says why it stops."""
 
 import dataclasses
 import json
@@ -88,10 +88,10 @@ def test_it_learns(uninterrupted: tuple[dict[str, Any], str]) -> None:
 def test_killed_and_resumed_is_the_same_run(
     tmp_path: Path, uninterrupted: tuple[dict[str, Any], str]
 ) -> None:
-    process = start(tmp_path, "--pause", "0.03")
+    process = start(tmp_path, "--pause", "0.1")
     out = tmp_path / "accumulate1"
     wait_for_state(out, process)
-    time.sleep(0.15)  # some steps beyond the saved one, which are lost and taken again
+    time.sleep(0.25)  # some steps beyond the saved one, which are lost and taken again
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
@@ -273,6 +273,20 @@ def test_minutes_become_a_fixed_number_of_steps(
 def test_epochs(tiny: ModuleType, tmp_path: Path) -> None:
     """11 items in batches of at most 5 and 4 in one: 4 batches an epoch, 2 a step."""
     assert train(tiny, tmp_path, steps=None, epochs=1.5, accumulate=2).steps == 3
+
+
+def test_starting_over_forgets_the_earlier_run(tiny: ModuleType, tmp_path: Path) -> None:
+    """Otherwise a later --resume would take the earlier run's state for its own."""
+    train(tiny, tmp_path, steps=4)
+
+    def killed(model: nn.Module, batch: Any) -> dict[str, torch.Tensor]:
+        raise RuntimeError("killed before anything is saved")
+
+    with pytest.raises(RuntimeError, match="killed before"):
+        train(tiny, tmp_path, steps=4, terms=killed)
+    assert not (tmp_path / "state.safetensors").exists()
+    assert train(tiny, tmp_path, steps=4, resume=True).steps == 4
+    assert "nothing to resume" in (tmp_path / "log.txt").read_text()
 
 
 def test_tensorboard_curves(tiny: ModuleType, tmp_path: Path) -> None:

@@ -117,4 +117,4 @@ def test_other_data_are_not_resumed() -> None:
 def test_what_cannot_be_sampled(lengths: dict[str, list[int]], changes: dict[str, int], message: str) -> None:
     settings = {"max_total": 30, "max_items": 4, "temperature": 1, **changes}
     with pytest.raises(InputError, match=message):
-        GroupBatches(lengths, generator=torch.Generator(), **settings)  # type: ignore[arg-type]
+        GroupBatches(lengths, generator=torch.Generator(), **settings)
