@@ -33,7 +33,7 @@ from speech_tl.training.sampling import temperature_probabilities
 @dataclass(frozen=True)
 class Config:
     data: tuple[str, ...] = ()
-    """Corpora: folders with a metadata table, Common Voice or Kaldi folders, hub:NAME:CONFIG; speech made here if none."""
+    """Corpora: folders with a metadata table, Common Voice, Kaldi, hub:NAME:CONFIG; speech made here if none."""
     languages: tuple[str, ...] = ()
     """ISO 639-3 codes to train on; all that the data hold if none."""
     hold_out_speakers: tuple[str, ...] = ()
@@ -124,7 +124,12 @@ def main(config: Config) -> Report:
         if code in (config.monolingual or data):
             budgets = {"equal_total": plan.steps, "equal_share": max(1, round(share * shared.history.steps))}
             runs = [
-                build("monolingual", {code: data[code]}, plan=replace(plan, steps=steps, patience=10), folder=folder)
+                build(
+                    "monolingual",
+                    {code: data[code]},
+                    plan=replace(plan, steps=steps, patience=10),
+                    folder=folder,
+                )
                 for kind, steps in budgets.items()
                 for folder in [config.out / f"systems/{code}_{kind}"]
             ]

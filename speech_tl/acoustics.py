@@ -37,9 +37,7 @@ class LogMel(nn.Module):
         """audio: (B, N), samples: (B,), warp: (B,) factors or None -> features (B, T, bins), frames (B,)."""
         audio = torch.cat([audio[:, :1], audio[:, 1:] - 0.97 * audio[:, :-1]], 1) * mask(samples, audio.shape[1])
         window = torch.hann_window(self.window, periodic=False, device=audio.device)
-        spectrum = torch.stft(
-            audio, self.size, self.hop, self.window, window, pad_mode="constant", return_complex=True
-        )
+        spectrum = torch.stft(audio, self.size, self.hop, self.window, window, pad_mode="constant", return_complex=True)
         banks = filterbanks(self.sample_rate, self.size // 2 + 1, self.bins, str(audio.device))
         power = torch.view_as_real(spectrum).square().sum(-1).transpose(1, 2)  # (B, T, frequencies)
         if warp is None:
@@ -107,8 +105,8 @@ class Waveform(nn.Module):
 def filterbanks(sample_rate: int, frequencies: int, bins: int, device: str = "cpu") -> Tensor:
     """Slaney's triangular mel filters read along a warped frequency axis, (warps, frequencies, bins).
 
-    What is heard at f counts as α·f (a shorter vocal tract, for α > 1) up to about four fifths of the band, linearly from there to the Nyquist frequency, which stays
-    where it is, so that no filter falls off the spectrum.
+    What is heard at f counts as α·f (a shorter vocal tract, for α > 1) up to about four fifths of the band and goes
+    linearly from there to the Nyquist frequency, which stays where it is, so that no filter falls off the spectrum.
     """
     bank = torchaudio.functional.melscale_fbanks(
         frequencies, 0.0, sample_rate / 2, bins, sample_rate, norm="slaney", mel_scale="slaney"

@@ -40,7 +40,7 @@ def _clips(clips: Clips) -> list[Tensor]:
 
 
 class MfccRidge:
-    """Ridge regression onto one-of-n words; the strength of the penalty is chosen by leave-one-out on the training set."""
+    """Ridge regression onto one-of-n words; the penalty is chosen by leave-one-out on the training clips."""
 
     def __init__(self, clips: Sequence[Tensor], words: Sequence[str], *, sample_rate: int) -> None:
         from sklearn.linear_model import RidgeClassifierCV
@@ -50,7 +50,12 @@ class MfccRidge:
         self._transform = torchaudio.transforms.MFCC(
             sample_rate,
             n_mfcc=20,
-            melkwargs={"n_fft": 512, "win_length": sample_rate // 40, "hop_length": sample_rate // 100, "n_mels": 40},
+            melkwargs={
+                "n_fft": 512,
+                "win_length": sample_rate // 40,
+                "hop_length": sample_rate // 100,
+                "n_mels": 40,
+            },
         )
         self._model = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=np.logspace(0, 5, 11)))
         self._model.fit(self._features(clips), list(words))

@@ -55,13 +55,9 @@ def evaluate(
     model.train(False)
     try:
         with torch.inference_mode():
-            for language, indices in grouped(
-                range(len(utterances)), lambda i: utterances[i].language
-            ).items():
+            for language, indices in grouped(range(len(utterances)), lambda i: utterances[i].language).items():
                 if language not in model.languages:
-                    raise unknown_name(
-                        "language", language, model.languages, where=utterances[indices[0]].key
-                    )
+                    raise unknown_name("language", language, model.languages, where=utterances[indices[0]].key)
                 limit = int(batch_seconds * model.sample_rate(language))
                 for batch in _batches(indices, samples, limit=limit):
                     texts, frames = _transcribe(model, [clips[i] for i in batch], language)
@@ -72,9 +68,7 @@ def evaluate(
     return Evaluation(tuple(results[i] for i in range(len(utterances))))
 
 
-def _transcribe(
-    model: MultilingualCTC, audio: Sequence[Tensor], language: str
-) -> tuple[list[str], list[int]]:
+def _transcribe(model: MultilingualCTC, audio: Sequence[Tensor], language: str) -> tuple[list[str], list[int]]:
     """The text and the number of frames of every clip of one batch."""
     device, units = next(model.parameters()).device, model.units(language)
     lengths = torch.tensor([len(clip) for clip in audio], device=device)

@@ -27,7 +27,11 @@ def learning_curves(histories: Mapping[str, History]) -> list[Figure]:
     axes = {"x": "steps", "y": "CTC loss per symbol (nats)"}
     return [
         Figure("Training loss", "On augmented clips, the mean since the point before.", curves(train, **axes)),
-        Figure("Validation loss", "On clips kept back from training; its lowest point is kept.", curves(valid, **axes)),
+        Figure(
+            "Validation loss",
+            "On clips kept back from training; its lowest point is kept.",
+            curves(valid, **axes),
+        ),
     ]
 
 
@@ -41,13 +45,14 @@ def alignment(model: MultilingualCTC, language: Language, index: int = 0) -> Fig
     targets = torch.tensor([units.encode(utterance.text)], device=device)
     spans = align(scores, frames, targets, torch.tensor([targets.shape[1]], device=device))[0]
     rate = language.test.sample_rate
-    front = model.encoder.front[str(rate)]
-    image, _ = front(clip.unsqueeze(0).to(device), samples)
+    image, _ = model.encoder.front_end(rate)(clip.unsqueeze(0).to(device), samples)
     seconds = len(clip) / rate
     step = max(seconds, model.config.least_frames / 100) / int(frames)
     symbols = [(units.symbols[span.symbol], span.first * step, (span.last + 1) * step) for span in spans]
     draw = aligned_image(image[0].cpu().reshape(len(image[0]), -1), symbols, seconds=seconds, label="mel bin")
-    caption = f"{utterance.key} ({language.code}): “{utterance.text}”, what the encoder hears and where CTC puts each symbol."
+    caption = (
+        f"{utterance.key} ({language.code}): “{utterance.text}”, what the encoder hears and where CTC puts each symbol."
+    )
     return Figure("One utterance with its alignment", caption, draw)
 
 

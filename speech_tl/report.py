@@ -147,9 +147,7 @@ def error_bars(
         axes = canvas.subplots()
         for k, name in enumerate(names):
             own = [row for row in rows if str(row[series]) == name]
-            at = [
-                groups.index(str(row[group])) + (k - (len(names) - 1) / 2) * 0.7 / len(names) for row in own
-            ]
+            at = [groups.index(str(row[group])) + (k - (len(names) - 1) / 2) * 0.7 / len(names) for row in own]
             middle = np.array([row[value] for row in own], dtype=float)
             ends = [[row[value] if row.get(key) is None else row[key] for row in own] for key in (low, high)]
             reach = np.abs(np.array(ends, dtype=float) - middle)  # (2, points)
@@ -184,24 +182,18 @@ def curves(lines: Mapping[str, Sequence[tuple[float, float]]], *, x: str, y: str
     return draw
 
 
-def aligned_image(
-    image: ArrayLike, symbols: Sequence[tuple[str, float, float]], *, seconds: float, label: str
-) -> Draw:
+def aligned_image(image: ArrayLike, symbols: Sequence[tuple[str, float, float]], *, seconds: float, label: str) -> Draw:
     """An image (T, F) over time, such as a spectrogram, above symbols with their first and last second."""
     values = np.asarray(image, dtype=float).T
 
     def draw(canvas: "Canvas") -> None:
         above, below = canvas.subplots(2, 1, sharex=True, height_ratios=(5, 1))
         extent = (0.0, seconds, 0.0, float(len(values)))
-        above.imshow(
-            values, origin="lower", aspect="auto", extent=extent, cmap="magma", interpolation="nearest"
-        )
+        above.imshow(values, origin="lower", aspect="auto", extent=extent, cmap="magma", interpolation="nearest")
         above.set_ylabel(label)
         for at, (symbol, start, end) in enumerate(symbols):
             below.axvspan(start, end, color=COLOURS[at % 2], alpha=0.35, linewidth=0)
-            below.text(
-                (start + end) / 2, 0.5, "␣" if symbol == " " else symbol, ha="center", va="center", fontsize=8
-            )
+            below.text((start + end) / 2, 0.5, "␣" if symbol == " " else symbol, ha="center", va="center", fontsize=8)
         below.set_ylim(0, 1)
         below.set_yticks([])
         below.set_xlabel("seconds")
@@ -218,9 +210,7 @@ def heat_map(
     def draw(canvas: "Canvas") -> None:
         canvas.set_figheight(max(3.2, 1.2 + 0.26 * len(rows)))
         axes = canvas.subplots()
-        axes.imshow(
-            values, cmap="Blues", aspect="auto", vmin=0, vmax=max(100.0, float(np.nanmax(values, initial=0)))
-        )
+        axes.imshow(values, cmap="Blues", aspect="auto", vmin=0, vmax=max(100.0, float(np.nanmax(values, initial=0))))
         axes.set_xticks(range(len(columns)), columns, rotation=90 if len(columns) > 8 else 0)
         axes.set_yticks(range(len(rows)), rows)
         axes.set_xlabel(column_label)
@@ -277,9 +267,11 @@ def _cell(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """For people: one decimal, and a dash for what is not there."""
+    """For people: one decimal (two digits below 1), a dash for nothing, a sign for the space."""
     value = _plain(value)
-    return "–" if value is None else f"{value:.1f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.2g}" if 0 < abs(value) < 1 else f"{value:.1f}"
+    return "–" if value is None or value == "" else "␣" if value == " " else str(value)
 
 
 def _plain(value: Any) -> Any:

@@ -49,9 +49,7 @@ def bootstrap(
     """
     n_g, d_g = np.asarray(numerators, dtype=np.float64), np.asarray(denominators, dtype=np.float64)
     if not len(groups) == len(n_g) == len(d_g):
-        raise ValueError(
-            f"{len(groups)} groups, {len(n_g)} numerators, {len(d_g)} denominators: one of each per item"
-        )
+        raise ValueError(f"{len(groups)} groups, {len(n_g)} numerators, {len(d_g)} denominators: one of each per item")
     if not d_g.sum() > 0:
         raise ValueError(f"the denominators of {len(groups)} items sum to {d_g.sum():g}: expected some")
     names, speaker = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)

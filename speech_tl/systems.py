@@ -5,8 +5,9 @@ language and the union head are three calls of `train` with other arguments.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from torch import Tensor
 from speech_tl.augmentation import Augmentation
 from speech_tl.data.batches import SpeechBatch, SpeechBatches, feasibility
 from speech_tl.data.preparation import Language
-from speech_tl.errors import InputError
 from speech_tl.evaluate import Evaluation, evaluate
 from speech_tl.models import ctc
 from speech_tl.models.identification import calibrate, confusion_rows, head_scores
@@ -181,7 +181,11 @@ def fit_short_clips(data: Mapping[str, Language], subsampling: int) -> tuple[int
         The subsampling, the frames (10 ms) that shorter clips are filled up to, and the sentence that says so.
     """
     short, needed = 0, 0
-    clips = [(n, u, d.train.sample_rate) for d in data.values() for n, u in zip(d.train.lengths, d.train.utterances)]
+    clips = [
+        (samples, utterance, language.train.sample_rate)
+        for language in data.values()
+        for samples, utterance in zip(language.train.lengths, language.train.utterances, strict=True)
+    ]
     for samples, utterance, rate in clips:
         wanted = (2 * len(utterance.text) + 1) * subsampling
         if samples * 100 // rate < wanted:
@@ -196,20 +200,16 @@ def fit_short_clips(data: Mapping[str, Language], subsampling: int) -> tuple[int
     return subsampling, 0, f"{share}: so few that nothing is changed"
 
 
-def infeasible(data: Mapping[str, Language], model: ctc.MultilingualCTC, *, speed: float) -> Sequence[str]:
-    """A line for each language about training clips that have no CTC path when played `speed` times as fast."""
-    lines = []
+def infeasible(data: Mapping[str, Language], model: ctc.MultilingualCTC, *, speed: float) -> dict[str, str]:
+    """Language -> what CTC finds in its training clips when they are played `speed` times as fast."""
+    found = {}
     for code, language in data.items():
-        lines.append(
-            f"{code}: "
-            + str(
-                feasibility(
-                    language.train.utterances,
-                    targets=language.examples(language.train).targets,
-                    samples=language.train.lengths,
-                    output_lengths=lambda samples, code=code: model.output_lengths(samples, code),
-                    speed=speed,
-                )
-            )
+        result = feasibility(
+            language.train.utterances,
+            targets=language.examples(language.train).targets,
+            samples=language.train.lengths,
+            output_lengths=partial(model.output_lengths, language=code),
+            speed=speed,
         )
-    return lines
+        found[code] = str(result)
+    return found

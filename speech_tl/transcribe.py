@@ -94,8 +94,8 @@ def identify(model: MultilingualCTC, path: str | Path) -> tuple[str, float]:
 def _samples_per_frame(model: MultilingualCTC, language: str) -> int:
     """From the frames of one minute more, so that padding at the ends does not count."""
     minute = 60 * model.sample_rate(language)
-    one, two = model.output_lengths(torch.tensor([minute, 2 * minute]), language).tolist()
-    return round(minute / (two - one))
+    frames = model.output_lengths(torch.tensor([minute, 2 * minute]), language)
+    return round(minute / int(frames[1] - frames[0]))
 
 
 def _pieces(model: MultilingualCTC, path: str | Path, language: str) -> Iterator[tuple[Tensor, float]]:
@@ -139,9 +139,7 @@ def _cut(log_probs: Tensor, space: int | None, *, step: float) -> int:
     return len(path) if not cut and len(path) * step > LONGEST_WORD else cut
 
 
-def _words(
-    model: MultilingualCTC, log_probs: Tensor, language: str, *, start: float, step: float
-) -> list[Word]:
+def _words(model: MultilingualCTC, log_probs: Tensor, language: str, *, start: float, step: float) -> list[Word]:
     """The words of (T, V) log-probabilities whose first frame is at `start` seconds."""
     lengths, units = torch.tensor([len(log_probs)]), model.units(language)
     symbols = greedy(log_probs[None], lengths)
@@ -210,9 +208,7 @@ def _targets(config: Config, files: list[str]) -> list[Path | None]:
         raise InputError("no audio files were named; give one or more")
     if config.out is None:
         if len(files) > 1 and config.format in ("srt", "vtt", "textgrid"):
-            raise InputError(
-                f"{len(files)} files do not make one {config.format} document; give --out FOLDER"
-            )
+            raise InputError(f"{len(files)} files do not make one {config.format} document; give --out FOLDER")
         return [None] * len(files)
     suffix = FORMATS[config.format][0]
     targets = [config.out / (Path(file).stem + suffix) for file in files]

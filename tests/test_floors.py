@@ -124,9 +124,7 @@ def test_the_house() -> None:
     modules = set(files)
     assert "speech_tl" in modules
     imports = {
-        module: imported(
-            ast.parse(path.read_text("utf-8")), module, modules, is_package=path.name == "__init__.py"
-        )
+        module: imported(ast.parse(path.read_text("utf-8")), module, modules, is_package=path.name == "__init__.py")
         for module, path in files.items()
     }
     assert violations(imports) == []
@@ -138,9 +136,7 @@ def test_audio_readers_are_imported_where_they_are_used() -> None:
         for module, path in sources()
         for node in ast.parse(path.read_text("utf-8")).body
         if isinstance(node, ast.Import | ast.ImportFrom)
-        for name in (
-            [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
-        )
+        for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""])
         if name.split(".")[0] in LAZY
     ]
     assert eager == []
@@ -149,9 +145,7 @@ def test_audio_readers_are_imported_where_they_are_used() -> None:
 def test_importing_the_package_is_light() -> None:
     heavy = "{'torch', 'torchaudio', 'transformers', 'librosa', 'soundfile', 'datasets', 'numpy'}"
     code = f"import sys, speech_tl; print(sorted({heavy} & set(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 

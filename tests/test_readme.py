@@ -67,9 +67,7 @@ class Command:
 
 def without_budgets(words: Sequence[str]) -> list[str]:
     return [
-        word
-        for before, word in zip(["", *words], words, strict=False)
-        if word not in BUDGETS and before not in BUDGETS
+        word for before, word in zip(["", *words], words, strict=False) if word not in BUDGETS and before not in BUDGETS
     ]
 
 
@@ -107,9 +105,7 @@ def flags(arguments: Sequence[str]) -> set[str]:
 @functools.cache
 def help_of(module: str) -> str:
     command = [sys.executable, "-m", module, "--help"]
-    done = subprocess.run(
-        command, cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"python -m {module} --help: {done.stderr[-2000:]}"
     return done.stdout
 
@@ -166,9 +162,7 @@ def test_every_module_and_flag_exists(command: Command) -> None:
 def test_every_command_does_its_job(command: Command, workplace: Path) -> None:
     if command.needs_real_data:
         pytest.skip("on real recordings: only its flags are checked")
-    done = subprocess.run(
-        command.tiny(), cwd=workplace, env=ENVIRONMENT, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command.tiny(), cwd=workplace, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{shlex.join(command.tiny())}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
 
 

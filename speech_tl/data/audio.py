@@ -17,9 +17,7 @@ from speech_tl.errors import InputError
 Samples = NDArray[np.float32]
 
 
-def read(
-    path: str | Path, *, sample_rate: int, start: float | None = None, end: float | None = None
-) -> Samples:
+def read(path: str | Path, *, sample_rate: int, start: float | None = None, end: float | None = None) -> Samples:
     """(N,) mono samples in [-1, 1] of a file, or of its seconds from `start` to `end`."""
     with _opened(path) as file:
         first, last = _span(path, start, end, rate=file.samplerate, frames=file.frames)
@@ -46,9 +44,7 @@ def windows(
     ends.
     """
     if not 0 <= overlap < seconds:
-        raise InputError(
-            f"overlap must be at least 0 and below the window's {seconds:g} s, got {overlap:g} s"
-        )
+        raise InputError(f"overlap must be at least 0 and below the window's {seconds:g} s, got {overlap:g} s")
     size, hop = round(seconds * sample_rate), round((seconds - overlap) * sample_rate)
     held, position = np.zeros(0, np.float32), 0
     total = 0
@@ -68,9 +64,7 @@ def _stream(path: str | Path, *, sample_rate: int, seconds: float) -> Iterator[S
 
     with _opened(path) as file:
         rate = int(file.samplerate)
-        resampler = (
-            soxr.ResampleStream(rate, sample_rate, 1, dtype="float32") if rate != sample_rate else None
-        )
+        resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32") if rate != sample_rate else None
         size = max(1, round(seconds * rate))
         finished = False
         while not finished:
@@ -86,9 +80,7 @@ def _opened(path: str | Path) -> Iterator[Any]:
 
     path = Path(path)
     if not path.is_file():
-        raise InputError(
-            f"{path}: {'is a folder' if path.is_dir() else 'no such file'}, expected an audio file"
-        )
+        raise InputError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}, expected an audio file")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: 0 bytes long, expected audio")
     try:
@@ -110,9 +102,7 @@ def _unreadable(path: Path, error: Exception) -> InputError:
     )
 
 
-def _span(
-    path: str | Path, start: float | None, end: float | None, *, rate: int, frames: int
-) -> tuple[int, int]:
+def _span(path: str | Path, start: float | None, end: float | None, *, rate: int, frames: int) -> tuple[int, int]:
     """First and last frame; an end beyond the file is the file's end, a start beyond it is an error."""
     begin = start or 0.0
     if begin < 0:
@@ -121,9 +111,7 @@ def _span(
         raise InputError(f"{path}: end {end:g} s is not after start {begin:g} s")
     first, last = round(begin * rate), frames if end is None else min(frames, round(end * rate))
     if first >= frames and frames:
-        raise InputError(
-            f"{path}: start {begin:g} s is beyond the end of the recording ({frames / rate:.3f} s)"
-        )
+        raise InputError(f"{path}: start {begin:g} s is beyond the end of the recording ({frames / rate:.3f} s)")
     return first, max(first, last)
 
 

@@ -76,9 +76,7 @@ def collate(
 ) -> SpeechBatch:
     """Pad clips (N,) and targets to the longest of the batch."""
     if not len(audio) == len(targets) == len(keys) == len(speakers) > 0:
-        raise ValueError(
-            f"{len(audio)} clips, {len(targets)} targets, {len(keys)} keys, {len(speakers)} speakers"
-        )
+        raise ValueError(f"{len(audio)} clips, {len(targets)} targets, {len(keys)} keys, {len(speakers)} speakers")
     rows = [torch.tensor(target, dtype=torch.int64) for target in targets]
     return SpeechBatch(
         language=language,
@@ -132,7 +130,7 @@ class Order(Protocol):
 
     def state_dict(self) -> dict[str, Any]: ...
 
-    def load_state_dict(self, state: dict[str, Any], /) -> None: ...
+    def load_state_dict(self, state: Mapping[str, Any], /) -> None: ...
 
 
 class SpeechBatches:
@@ -152,7 +150,7 @@ class SpeechBatches:
     def state_dict(self) -> dict[str, Any]:
         return self.order.state_dict()
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.order.load_state_dict(state)
 
 
@@ -172,10 +170,7 @@ class Feasibility:
     def __str__(self) -> str:
         if not self.infeasible:
             return f"all {self.total} clips have enough frames for their texts"
-        worst = [
-            f"{n} ({t} frames, {s} needed)"
-            for n, t, s in zip(self.names, self.frames, self.needed, strict=True)
-        ]
+        worst = [f"{n} ({t} frames, {s} needed)" for n, t, s in zip(self.names, self.frames, self.needed, strict=True)]
         return (
             f"{len(self.infeasible)} of {self.total} clips have too few frames for their texts: "
             f"{', '.join(worst[:3])}{', ...' if len(worst) > 3 else ''}"

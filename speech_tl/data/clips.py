@@ -29,9 +29,7 @@ SCALE = 32768
 class Clips:
     """`clips[i]` is the audio of `utterances[i]`: (N,) float32 at `sample_rate`."""
 
-    def __init__(
-        self, utterances: Sequence[Utterance], sample_rate: int, *, cache: Path | None = None
-    ) -> None:
+    def __init__(self, utterances: Sequence[Utterance], sample_rate: int, *, cache: Path | None = None) -> None:
         self.utterances = tuple(utterances)
         self.sample_rate = sample_rate
         if cache is None:
@@ -78,9 +76,7 @@ def _decode(utterances: Sequence[Utterance], sample_rate: int, sink: _Sink | Bin
     offsets = np.zeros(len(utterances) + 1, np.int64)
     for i, utterance in enumerate(_progress(utterances)):
         try:
-            clip = audio.read(
-                utterance.audio, sample_rate=sample_rate, start=utterance.start, end=utterance.end
-            )
+            clip = audio.read(utterance.audio, sample_rate=sample_rate, start=utterance.start, end=utterance.end)
         except InputError as error:
             raise InputError(f"{utterance.where}: {error}" if utterance.where else str(error)) from None
         sink.write(np.clip(np.rint(clip * SCALE), -SCALE, SCALE - 1).astype("<i2").tobytes())

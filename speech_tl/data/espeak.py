@@ -76,9 +76,7 @@ def main() -> None:
     if sample_rate <= 0:
         raise SystemExit(f"no espeak-ng data in {home / 'espeak-ng-data'}")
     library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # breath is noise, seeded from the clock otherwise
-    if not (
-        home / "espeak-ng-data" / "voices" / "!v" / voice["variant"]
-    ).is_file():  # silently ignored otherwise
+    if not (home / "espeak-ng-data" / "voices" / "!v" / voice["variant"]).is_file():  # silently ignored otherwise
         raise SystemExit(f"no voice variant {voice['variant']!r}")
     if library.espeak_SetVoiceByName(f"{voice['language']}+{voice['variant']}".encode()):
         raise SystemExit(f"no language {voice['language']!r}")

@@ -66,13 +66,10 @@ FINNISH = Grammar(
         "{time} minä {first} {thing}",
     ),
     slots={
-        "person": "poika tyttö äiti isä opettaja lääkäri naapuri ystävä lapsi mummo kalastaja sisko"
-        " veli vieras",
-        "present": "katsoo ostaa lukee etsii kantaa rakastaa kuuntelee odottaa maalaa pesee myy tuo vie"
-        " tarvitsee",
+        "person": "poika tyttö äiti isä opettaja lääkäri naapuri ystävä lapsi mummo kalastaja sisko veli vieras",
+        "present": "katsoo ostaa lukee etsii kantaa rakastaa kuuntelee odottaa maalaa pesee myy tuo vie tarvitsee",
         "past": "katsoi osti luki etsi kantoi rakasti kuunteli odotti maalasi pesi myi toi vei tarvitsi",
-        "first": "katson ostan luen etsin kannan rakastan kuuntelen odotan maalaan pesen myyn tuon"
-        " vien tarvitsen",
+        "first": "katson ostan luen etsin kannan rakastan kuuntelen odotan maalaan pesen myyn tuon vien tarvitsen",
         "thing": "kirjaa taloa autoa leipää kalaa kukkaa venettä koiraa kissaa omenaa pöytää ikkunaa"
         " laulua kuvaa lehteä maitoa vettä hevosta kelloa ovea sukkaa puuta kiveä marjaa",
         "quality": "isoa pientä vanhaa uutta punaista sinistä kaunista hyvää vihreää kallista",
@@ -96,8 +93,7 @@ ITALIAN = Grammar(
         "{verb}{third} la {feminine}a {place}",
     ),
     slots={
-        "man": "ragazzo gatto cane medico nonno padre contadino pescatore maestro cuoco vicino"
-        " signore fratello",
+        "man": "ragazzo gatto cane medico nonno padre contadino pescatore maestro cuoco vicino signore fratello",
         "woman": "ragazza madre nonna sorella maestra vicina signora figlia cugina regina",
         "verb": "compr guard port trov lav us prepar disegn ador mostr riport ascolt",
         "third": "a ava erà",
@@ -125,8 +121,7 @@ SWAHILI = Grammar(
         "people": "watoto walimu marafiki wakulima wageni wazazi wavuvi",
         "subject": "ni u a tu m wa",
         "tense": "na li ta me",
-        "verb": "penda soma ona leta nunua uza pika tafuta andika fungua safisha beba chukua weka"
-        " tumia pokea",
+        "verb": "penda soma ona leta nunua uza pika tafuta andika fungua safisha beba chukua weka tumia pokea",
         "thing": "kitabu maji chakula nyumba mti samaki ndizi barua mlango chai maziwa shamba gari"
         " kikombe meza kuku mkate sukari chumvi picha",
         "place": "sokoni nyumbani shuleni mjini shambani hospitalini jikoni barabarani",

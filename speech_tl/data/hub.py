@@ -97,8 +97,7 @@ def _audio_column(part: Any, spec: str) -> str | None:
     columns = [
         name
         for name, feature in part.features.items()
-        if isinstance(feature, datasets.Audio)
-        or (isinstance(feature, dict) and {"bytes", "path"} <= set(feature))
+        if isinstance(feature, datasets.Audio) or (isinstance(feature, dict) and {"bytes", "path"} <= set(feature))
     ]
     if len(columns) > 1:
         raise InputError(f"hub:{spec}: {len(columns)} audio columns ({', '.join(columns)}), expected one")

@@ -58,9 +58,7 @@ def read(source: str | Path, *, cache: Path | None = None, check_audio: bool = T
     `cache` is where the hub's audio bytes are written. `check_audio=False` is for a machine that trains from
     cached clips and has no audio files; duplicate rows are dropped with a warning in the log either way.
     """
-    utterances = _without_duplicates(
-        (_utterance(row) for row in _rows(str(source), cache)), source=str(source)
-    )
+    utterances = _without_duplicates((_utterance(row) for row in _rows(str(source), cache)), source=str(source))
     if not utterances:
         raise InputError(f"{source}: no utterances")
     if check_audio:
@@ -73,11 +71,7 @@ def _rows(source: str, cache: Path | None) -> Iterator[Row]:
         return hub.rows(source.removeprefix("hub:"), cache=cache)
     path = Path(source).expanduser()
     if path.suffix in {".csv", ".tsv", ".jsonl"} and path.is_file():
-        in_release = (
-            path.suffix == ".tsv"
-            and not path.stem.startswith("metadata")
-            and (path.parent / "clips").is_dir()
-        )
+        in_release = path.suffix == ".tsv" and not path.stem.startswith("metadata") and (path.parent / "clips").is_dir()
         return readers.common_voice_file(path) if in_release else readers.metadata(path)
     if not path.is_dir():
         raise InputError(f"{source}: no such folder; expected a corpus folder or hub:NAME:CONFIG")
@@ -100,9 +94,7 @@ def _utterance(row: Row) -> Utterance:
         if not cells.get(column, "").strip():
             raise InputError(f"{row.where}: empty {column} for {row.audio.name}")
     if "speaker_id" in cells and not cells["speaker_id"].strip():
-        raise InputError(
-            f"{row.where}: empty speaker_id for {row.audio.name}; splits are by speaker, so name one"
-        )
+        raise InputError(f"{row.where}: empty speaker_id for {row.audio.name}; splits are by speaker, so name one")
     start, end, seconds = (
         _number(cells.get(column, ""), column, row.where) for column in ("start", "end", "duration_s")
     )

@@ -35,9 +35,7 @@ def metadata(file: Path) -> Iterator[Row]:
     """`file_name,text,language,speaker_id[,split,start,end,duration_s]`, paths inside the file's folder."""
     folder = file.parent.resolve()
     for where, cells in table(file, required=("file_name", "text", "language", "speaker_id")):
-        yield Row(
-            where, _inside(folder, cells["file_name"], where), f"{folder.name}/{cells['file_name']}", cells
-        )
+        yield Row(where, _inside(folder, cells["file_name"], where), f"{folder.name}/{cells['file_name']}", cells)
 
 
 def common_voice(folder: Path) -> Iterator[Row]:
@@ -83,9 +81,7 @@ def kaldi(folder: Path) -> Iterator[Row]:
             recording, times = parts[0], {"start": parts[1], "end": parts[2]}
         cells = {
             "text": text,
-            "language": _look_up(languages, utterance, folder / "utt2lang", where)[1]
-            if languages
-            else folder.name,
+            "language": _look_up(languages, utterance, folder / "utt2lang", where)[1] if languages else folder.name,
             "speaker_id": _look_up(speakers, utterance, folder / "utt2spk", where)[1],
             **times,
         }
@@ -139,9 +135,7 @@ def _json_lines(file: Path) -> Iterator[tuple[str, dict[str, str]]]:
                 except json.JSONDecodeError as error:
                     raise InputError(f"{where}: not a JSON object ({error}): {line.strip()[:60]!r}") from None
                 if not isinstance(cells, dict):
-                    raise InputError(
-                        f"{where}: expected a JSON object with named fields, got {line.strip()[:60]!r}"
-                    )
+                    raise InputError(f"{where}: expected a JSON object with named fields, got {line.strip()[:60]!r}")
                 yield where, {name: _cell(value) for name, value in cells.items()}
     except UnicodeDecodeError:
         raise _bad_encoding(file) from None
@@ -180,9 +174,7 @@ def _look_up(mapping: Mapping[str, tuple[str, str]], key: str, file: Path, where
 def _plain_path(folder: Path, text: str, where: str) -> Path:
     """A path of wav.scp. A trailing pipe would run a program named in a data file, so it is refused."""
     if text.endswith("|") or text.startswith("|"):
-        raise InputError(
-            f"{where}: a pipe ({text[:60]!r}); write its output to a file and name the file instead"
-        )
+        raise InputError(f"{where}: a pipe ({text[:60]!r}); write its output to a file and name the file instead")
     return Path(text) if os.path.isabs(text) or not (folder / text).exists() else folder / text
 
 

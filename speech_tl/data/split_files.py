@@ -32,9 +32,7 @@ def read(path: Path, language: str) -> tuple[list[str], list[str], list[str]]:
         stored: Any = json.loads(path.read_text(encoding="utf-8"))
         version, languages = stored["format"], stored["languages"]
         if version != FORMAT:
-            raise InputError(
-                f"{path}: split file of format {version}, expected {FORMAT}; make the split again"
-            )
+            raise InputError(f"{path}: split file of format {version}, expected {FORMAT}; make the split again")
         if language not in languages:
             raise unknown_name("language", language, languages, where=str(path))
         train, valid, test = ([str(key) for key in languages[language][part]] for part in PARTS)
@@ -46,7 +44,5 @@ def read(path: Path, language: str) -> tuple[list[str], list[str], list[str]]:
             '{"format": 1, "languages": {LANGUAGE: {"train": [KEY, ...], "valid": [...], "test": [...]}}}'
         ) from None
     if twice := [key for key, count in Counter([*train, *valid, *test]).items() if count > 1]:
-        raise InputError(
-            f"{path}: {len(twice)} recordings of {language} are named twice: {', '.join(twice[:3])}"
-        )
+        raise InputError(f"{path}: {len(twice)} recordings of {language} are named twice: {', '.join(twice[:3])}")
     return train, valid, test

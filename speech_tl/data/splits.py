@@ -107,9 +107,7 @@ def subset(utterances: Sequence[Utterance], *, minutes: float, seed: int = 0) ->
         chosen.add(utterance.key)
         left -= seconds
     if not chosen:
-        raise InputError(
-            f"{minutes:g} minutes hold no utterance of {_one_language(utterances)}; ask for more"
-        )
+        raise InputError(f"{minutes:g} minutes hold no utterance of {_one_language(utterances)}; ask for more")
     return tuple(u for u in utterances if u.key in chosen)
 
 
@@ -123,16 +121,13 @@ def save(splits: Mapping[str, Split], path: str | Path) -> None:
     split_files.write(path, languages)
 
 
-def _from_file(
-    path: Path, language: str, utterances: Sequence[Utterance]
-) -> tuple[Utterances, Utterances, Utterances]:
+def _from_file(path: Path, language: str, utterances: Sequence[Utterance]) -> tuple[Utterances, Utterances, Utterances]:
     keys = split_files.read(path, language)
     known = {u.key: u for u in utterances}
     named = [key for part in keys for key in part]
     if lost := [key for key in named if key not in known]:
         raise InputError(
-            f"{path}: {len(lost)} of {len(named)} recordings of {language} are not in the data: "
-            f"{', '.join(lost[:3])}"
+            f"{path}: {len(lost)} of {len(named)} recordings of {language} are not in the data: {', '.join(lost[:3])}"
         )
     train, valid, test = (tuple(known[key] for key in part) for part in keys)
     return train, valid, test
@@ -176,9 +171,7 @@ def _by_rule(
     language = utterances[0].language
     if hold_out_speakers:
         if test_speakers is not None:
-            raise InputError(
-                "give --hold-out-speakers or --test-speakers, not both: each names the test speakers"
-            )
+            raise InputError("give --hold-out-speakers or --test-speakers, not both: each names the test speakers")
         for name in hold_out_speakers:
             if name not in speakers:
                 raise unknown_name("speaker", name, speakers, where=f"--hold-out-speakers ({language})")
@@ -224,9 +217,7 @@ def _without_repeats(
     return kept_train, kept_valid, len(train) + len(valid) - len(kept_train) - len(kept_valid)
 
 
-def _carve(
-    pool: Utterances, share: float, texts: Mapping[str, str] | None, seed: int
-) -> tuple[Utterances, Utterances]:
+def _carve(pool: Utterances, share: float, texts: Mapping[str, str] | None, seed: int) -> tuple[Utterances, Utterances]:
     """(rest, carved): `share` of the pool from every speaker in turn; with `texts`, all of a text goes
     together.
     """

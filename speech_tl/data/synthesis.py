@@ -106,9 +106,7 @@ def plan(size: Size, seed: int) -> tuple[Session, ...]:
         counts |= dict.fromkeys(extent.test, extent.per_test_speaker)
         texts = iter(sentences(language, sum(counts.values()), generator))
         for variant, count in counts.items():
-            voice = Voice(
-                language, variant, rate=generator.randint(140, 190), pitch=generator.randint(35, 65)
-            )
+            voice = Voice(language, variant, rate=generator.randint(140, 190), pitch=generator.randint(35, 65))
             split = "train" if variant in extent.train else "test"
             sessions.append(Session(voice, split, tuple(next(texts) for _ in range(count))))
     return tuple(sessions)
@@ -142,9 +140,7 @@ def build(folder: Path, *, size: Size = "default", seed: int = 0) -> Path:
         _write_metadata(folder / "metadata.csv", sessions)
         _write(folder / STAMP, json.dumps(order | {"finished": True}))
         seconds = sum(path.stat().st_size for path in folder.glob("*/*.wav")) / (2 * SAMPLE_RATE)
-        console.print(
-            f"offline corpus: {len(sessions)} voices, {seconds / 60:.0f} minutes of speech in {folder}"
-        )
+        console.print(f"offline corpus: {len(sessions)} voices, {seconds / 60:.0f} minutes of speech in {folder}")
     return folder
 
 
@@ -175,9 +171,7 @@ def _finished(folder: Path, order: Mapping[str, str | int]) -> bool:
         raise InputError(f"{stamp} is damaged: remove {folder} to build the offline corpus again") from None
     if found != order:
         was, wanted = (f"size {each.get('size')}, seed {each.get('seed')}" for each in (found, order))
-        raise InputError(
-            f"{folder} holds another offline corpus ({was}; wanted {wanted}): choose another folder"
-        )
+        raise InputError(f"{folder} holds another offline corpus ({was}; wanted {wanted}): choose another folder")
     return finished and (folder / "metadata.csv").is_file()
 
 

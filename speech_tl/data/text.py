@@ -61,9 +61,7 @@ class Normaliser:
             text = text.replace(old, new)
         if self.case != "keep":
             text = text.lower() if self.case == "lower" else text.casefold()
-            text = re.sub(
-                "(?<=[ijį])\u0307", "", text
-            )  # İ lowers to i + dot; Lithuanian accents write the dot too
+            text = re.sub("(?<=[ijį])\u0307", "", text)  # İ lowers to i + dot; Lithuanian accents write the dot too
         text = "".join(map(self._kept, text))
         text = unicodedata.normalize(self.form, self._word_inner(text))
         return " ".join(text.split())
@@ -104,9 +102,7 @@ class Normaliser:
     def _word_inner(self, text: str) -> str:
         """Marks of `inside`, and joiners, survive only with a letter on both sides."""
         marks = re.escape(self.inside + (JOINERS if self.joiners else ""))
-        return (
-            re.sub(rf"(?<![^\s{marks}])[{marks}]+|[{marks}]+(?![^\s{marks}])", " ", text) if marks else text
-        )
+        return re.sub(rf"(?<![^\s{marks}])[{marks}]+|[{marks}]+(?![^\s{marks}])", " ", text) if marks else text
 
 
 _ARABIC = Normaliser(drop=TATWEEL + HARAKAT)

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
-    AutoModel,
     AutoModelForCTC,
     PreTrainedConfig,
     PreTrainedModel,
@@ -27,7 +26,7 @@ from transformers.modeling_outputs import CausalLMOutput
 
 from speech_tl.augmentation import Augmentation
 from speech_tl.errors import InputError, unknown_name
-from speech_tl.models.encoder import SIZES, SpeechEncoder, from_size, layer_normalised, pretrained
+from speech_tl.models.encoder import SIZES, SpeechEncoder, from_config, from_scratch, from_size, pretrained
 from speech_tl.phonology.units import BLANK, Units
 from speech_tl.training.checkpoint import replace_folder, settle
 
@@ -40,7 +39,7 @@ class MultilingualCTCConfig(PreTrainedConfig):
 
     Attributes:
         encoder: configuration of the transformers encoder, with its `model_type`.
-        layer_normalised: whether the encoder's convolution modules were given layer normalisation.
+        from_scratch: whether the encoder is one of our own sizes, which differ from the architecture's original.
         symbols: head -> its units, blank first.
         head_of: language -> head.
         rate_of: language -> sampling rate in Hz of the input layer it goes through.
@@ -57,7 +56,7 @@ class MultilingualCTCConfig(PreTrainedConfig):
         self,
         *,
         encoder: Mapping[str, Any] | None = None,
-        layer_normalised: bool = True,
+        from_scratch: bool = True,
         symbols: Mapping[str, Sequence[str]] | None = None,
         head_of: Mapping[str, str] | None = None,
         rate_of: Mapping[str, int] | None = None,
@@ -70,7 +69,7 @@ class MultilingualCTCConfig(PreTrainedConfig):
         **rest: Any,
     ) -> None:
         self.encoder = dict(encoder or {})
-        self.layer_normalised = layer_normalised
+        self.from_scratch = from_scratch
         self.symbols = {head: list(units) for head, units in (symbols or {}).items()}
         self.head_of = dict(head_of or {head: head for head in self.symbols})
         self.rate_of = dict(rate_of or dict.fromkeys(self.head_of, 16000))
@@ -99,18 +98,15 @@ class MultilingualCTC(PreTrainedModel):
     def __init__(self, config: MultilingualCTCConfig, body: PreTrainedModel | None = None) -> None:
         super().__init__(config)
         if body is None:
-            settings = dict(config.encoder)
-            body = AutoModel.from_config(AutoConfig.for_model(settings.pop("model_type"), **settings))
-            if config.layer_normalised:
-                body = layer_normalised(body)
+            body = from_scratch(config.encoder) if config.from_scratch else from_config(config.encoder)
         rates = sorted(set(config.rate_of.values()))
         self.encoder = SpeechEncoder(body, rates=rates, least_frames=config.least_frames)
         width = body.config.hidden_size
         self.heads = nn.ModuleDict({head: nn.Linear(width, len(units)) for head, units in config.symbols.items()})
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
-    def _init_weights(self, module: nn.Module) -> None:
-        """Layers draw their own initial weights; a transformers encoder brings its own."""
+    def init_weights(self) -> None:
+        """Nothing: every layer has its initial or pretrained weights when it gets here."""
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -218,7 +214,7 @@ def build(
     body = None if scratch else pretrained(encoder)
     config = MultilingualCTCConfig(
         encoder=from_size(encoder, subsampling=subsampling, dropout=dropout) if body is None else body.config.to_dict(),
-        layer_normalised=scratch,
+        from_scratch=scratch,
         symbols={head: units.symbols for head, units in vocabularies.items()},
         head_of=head_of,
         rate_of=rate_of,
@@ -236,7 +232,7 @@ def layer_groups(model: MultilingualCTC) -> dict[str, nn.Module]:
 
 
 def save(model: MultilingualCTC, folder: Path) -> None:
-    """A folder that `load`, `AutoModelForCTC` and `pipeline("automatic-speech-recognition")` read; whole or not there."""
+    """A folder that `load`, `AutoModelForCTC` and `pipeline` read; it is whole or not there."""
     language = model.config.language
     tokens = {
         name: {"|" if symbol == " " else symbol: index for index, symbol in enumerate(model.units(name).symbols)}
@@ -294,8 +290,12 @@ def load(folder: Path | str, *, device: str = "cpu") -> MultilingualCTC:
         model: MultilingualCTC = MultilingualCTC.from_pretrained(folder, use_safetensors=True)
     except Exception as error:  # safetensors, shapes and missing tensors each raise a class of their own
         reason = str(error).strip().splitlines()[-1]
-        raise InputError(f"{folder / 'model.safetensors'} cannot be read ({reason}); copy the checkpoint again") from error
-    return model.to(device).eval()
+        raise InputError(
+            f"{folder / 'model.safetensors'} cannot be read ({reason}); copy the checkpoint again"
+        ) from error
+    model.train(False)
+    model.to(torch.device(device))  # type: ignore[arg-type]
+    return model
 
 
 AutoConfig.register(MultilingualCTCConfig.model_type, MultilingualCTCConfig)

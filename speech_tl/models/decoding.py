@@ -103,9 +103,7 @@ def align(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: T
     return spans
 
 
-def _viterbi(
-    log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor
-) -> tuple[Tensor, list[bool]]:
+def _viterbi(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> tuple[Tensor, list[bool]]:
     """Best state of every frame, (B, T), and whether any path exists.
 
     The states of item b are blank, y₁, blank, y₂, …, blank: 2S + 1 of them. A path stays, steps to the next

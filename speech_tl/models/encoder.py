@@ -9,8 +9,7 @@ import copy
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForCTC, PreTrainedConfig, PreTrainedModel
@@ -138,16 +137,19 @@ class SpeechEncoder(nn.Module):
         least_frames: shorter clips are given this many frames (of 10 ms) before subsampling, silence behind them.
     """
 
-    def __init__(self, body: PreTrainedModel, *, rates: Sequence[int], least_frames: int = 0) -> None:
+    def __init__(self, body: Any, *, rates: Sequence[int], least_frames: int = 0) -> None:
         super().__init__()
-        self.body, self.least_frames = body, least_frames
+        self.body: Any = body
+        self.least_frames = least_frames
         self.family = FAMILIES[body.config.model_type]
         if not self.family.padding_safe:
             logger.warning("%s: padding a clip changes its result; keep batches to one length", body.config.model_type)
         if self.family.reads == "log_mel":
             self.front = nn.ModuleDict({str(rate): LogMel(rate, BINS[rate]) for rate in rates})
             own = body.config.num_mel_bins
-            layers = {str(BINS[rate]): self._input_layer(BINS[rate]) for rate in rates if BINS[rate] != own}
+            layers: dict[str, nn.Module] = {
+                str(BINS[rate]): self._input_layer(BINS[rate]) for rate in rates if BINS[rate] != own
+            }
             if own in {BINS[rate] for rate in rates}:
                 layers[str(own)] = body.subsampling
             body.subsampling = InputLayers(layers)
@@ -158,20 +160,25 @@ class SpeechEncoder(nn.Module):
             self.front = nn.ModuleDict({"16000": reads})
 
     def _input_layer(self, bins: int) -> nn.Module:
-        config = copy.deepcopy(self.body.config)
+        config: Any = copy.deepcopy(self.body.config)
         config.num_mel_bins = bins
-        return type(self.body.subsampling)(config)
+        layer: nn.Module = type(self.body.subsampling)(config)
+        return layer
+
+    def front_end(self, rate: int) -> LogMel | StackedFbank | Waveform:
+        """What makes features of audio at `rate` Hz."""
+        return cast(LogMel | StackedFbank | Waveform, self.front[str(rate)])
 
     def frames(self, samples: Tensor, rate: int) -> Tensor:
         """(B,) samples at `rate` Hz -> (B,) hidden frames."""
-        return self._shorten(self.front[str(rate)].lengths(samples).clamp(min=self.least_frames))
+        return self._shorten(self.front_end(rate).lengths(samples).clamp(min=self.least_frames))
 
     def _shorten(self, lengths: Tensor) -> Tensor:
         if self.family.reads == "log_mel":
-            return self.body._get_subsampling_output_length(lengths).long()
-        if self.family.reads == "waveform":
-            return self.body._get_feat_extract_output_lengths(lengths).long()
-        return lengths
+            lengths = self.body._get_subsampling_output_length(lengths)
+        elif self.family.reads == "waveform":
+            lengths = self.body._get_feat_extract_output_lengths(lengths)
+        return lengths.long()
 
     def forward(
         self,
@@ -186,7 +193,7 @@ class SpeechEncoder(nn.Module):
 
         The first is what enters the first block, the last what leaves the encoder.
         """
-        front = self.front[str(rate)]
+        front = self.front_end(rate)
         if augmentation is None:
             features, lengths = front(audio, samples, warp)
         else:
@@ -205,12 +212,27 @@ class SpeechEncoder(nn.Module):
         """Its layers by name, from the input up: `subsampling` (or the family's own input modules), `encoder.0`, …"""
         for name in self.family.inputs:
             yield name, self.body.get_submodule(name)
-        for index, block in enumerate(self.body.get_submodule(self.family.blocks)):
+        for index, block in enumerate(cast(nn.ModuleList, self.body.get_submodule(self.family.blocks))):
             yield f"encoder.{index}", block
 
 
-def layer_normalised(body: PreTrainedModel) -> PreTrainedModel:
-    """Puts `ChannelLayerNorm` where a FastConformer's convolution modules have batch normalisation."""
+def from_config(config: Mapping[str, Any]) -> PreTrainedModel:
+    """The architecture that a configuration describes, with transformers' initial weights."""
+    settings = dict(config)
+    body: PreTrainedModel = AutoModel.from_config(AutoConfig.for_model(settings.pop("model_type"), **settings))
+    return body
+
+
+def from_scratch(config: Mapping[str, Any]) -> PreTrainedModel:
+    """A FastConformer with `ChannelLayerNorm`, and torch's own initial weights.
+
+    transformers draws every weight with deviation 0.02, which leaves the small fan-in of depthwise convolutions almost
+    silent; with torch's draw a CTC model leaves its all-blank plateau in half the updates (recipes/LOG.md).
+    """
+    body: Any = from_config(config)
     for block in body.layers:
         block.conv.norm = ChannelLayerNorm(body.config.hidden_size)
-    return body
+    for module in body.modules():
+        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):
+            module.reset_parameters()
+    return cast(PreTrainedModel, body)

@@ -61,14 +61,10 @@ class LanguageCalibration:
         """
         stored, names = model.config.calibration, ", ".join(model.languages)
         if not stored:
-            raise InputError(
-                f"this checkpoint was not calibrated to tell languages apart; name one of {names}"
-            )
+            raise InputError(f"this checkpoint was not calibrated to tell languages apart; name one of {names}")
         if tuple(stored["languages"]) != model.languages:
             known = ", ".join(stored["languages"])
-            raise InputError(
-                f"this checkpoint was calibrated for {known} but has heads for {names}; name one"
-            )
+            raise InputError(f"this checkpoint was calibrated for {known} but has heads for {names}; name one")
         rows = tuple(tuple(row) for row in stored["weights"])
         vectors = {name: tuple(stored[name]) for name in ("languages", "centre", "scale", "bias")}
         return cls(weights=rows, **vectors)
@@ -128,9 +124,7 @@ def calibrate(scores: Scores, spoken: Sequence[str], *, languages: Sequence[str]
     from sklearn.linear_model import LogisticRegression
 
     if missing := set(languages) - set(spoken):
-        raise InputError(
-            f"no validation clips of {', '.join(sorted(missing))}: each language needs some to calibrate"
-        )
+        raise InputError(f"no validation clips of {', '.join(sorted(missing))}: each language needs some to calibrate")
     if len(languages) < 2:
         raise InputError(f"nothing to tell apart: the only language is {', '.join(languages) or 'missing'}")
     centre, scale = scores.mean(0), scores.std(0)

@@ -58,9 +58,7 @@ class Units:
         try:
             return tuple(self._index[symbol] for symbol in unicodedata.normalize("NFC", text))
         except KeyError:
-            names = ", ".join(
-                f"{s!r} (U+{ord(s):04X} {unicodedata.name(s, '?')})" for s in self.missing(text)[:3]
-            )
+            names = ", ".join(f"{s!r} (U+{ord(s):04X} {unicodedata.name(s, '?')})" for s in self.missing(text)[:3])
             raise InputError(
                 f"text {text[:40]!r} has symbols never seen in training: {names}; "
                 f"known: {''.join(self.symbols[1:])[:80]!r}"

@@ -40,13 +40,9 @@ def command(main: Callable[[C], object], config_type: type[C], argv: Sequence[st
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             place = f" while writing {error.filename}" if error.filename else ""
-            return _refuse(
-                f"disk full{place}: free some space, then run again (with --resume after training began)"
-            )
+            return _refuse(f"disk full{place}: free some space, then run again (with --resume after training began)")
         if error.errno in USER_ERRNOS:
-            return _refuse(
-                f"{error.filename}: {error.strerror}; choose another path or change its permissions"
-            )
+            return _refuse(f"{error.filename}: {error.strerror}; choose another path or change its permissions")
         raise
     except SystemExit as leaving:  # --help
         return leaving.code if isinstance(leaving.code, int) else 0
@@ -174,11 +170,7 @@ def _one_line(panel: str) -> str:
         " ".join(text) for real, text in itertools.groupby(lines, lambda line: bool(line.strip("─-"))) if real
     ]
     message = paragraphs[0 if panel.startswith("╭") else 1 :][:1]
-    return (
-        message[0].removeprefix("Error parsing ")
-        if message
-        else "the command line was not understood; see --help"
-    )
+    return message[0].removeprefix("Error parsing ") if message else "the command line was not understood; see --help"
 
 
 def _refuse(message: str) -> int:

@@ -92,13 +92,10 @@ def main(config: Config, arguments: Sequence[str]) -> None:
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             _end(running, lambda: all(future.done() for future in futures))
-            raise KeyboardInterrupt(
-                f"stopped; the same command continues the study in {config.out}"
-            ) from None
+            raise KeyboardInterrupt(f"stopped; the same command continues the study in {config.out}") from None
     if failed:
         raise InputError(
-            f"{failed} of {len(todo)} cells failed, see {config.out / 'cells'}/*.log; "
-            "the same command tries them again"
+            f"{failed} of {len(todo)} cells failed, see {config.out / 'cells'}/*.log; the same command tries them again"
         )
 
 
@@ -143,9 +140,7 @@ def describe(config: Config, study: Sequence[Cell], finished: Mapping[str, Mappi
     return "\n".join([*lines, f"{len(study)} cells, {done} finished, {len(study) - done} to run: {cost}"])
 
 
-def run_cell(
-    config: Config, cell: Cell, lock: IO[str], running: set[subprocess.Popen[bytes]]
-) -> dict[str, Any]:
+def run_cell(config: Config, cell: Cell, lock: IO[str], running: set[subprocess.Popen[bytes]]) -> dict[str, Any]:
     """One process; its row of results, with what it left in metrics.json."""
     folder = config.out / "cells" / cell.key
     resume = ["--resume"] if folder.exists() else []
@@ -221,18 +216,13 @@ def code_digest(recipe: str) -> str:
     beside = {PACKAGE.parent / name.split(".")[0] for name in names if name}
     packages = {PACKAGE, *(folder for folder in beside if folder.is_dir())}
     files = [source, *sorted(file for package in packages for file in package.rglob("*.py"))]
-    return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()[
-        :16
-    ]
+    return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()[:16]
 
 
 def data_digest(words: Sequence[str]) -> dict[str, str]:
     """A digest for each word (or part of one, as in hub:FOLDER:CONFIG) that is a path that exists."""
     parts = [
-        part
-        for word in words
-        if not word.startswith("-") or "=" in word
-        for part in (word, *re.split("[=:]", word))
+        part for word in words if not word.startswith("-") or "=" in word for part in (word, *re.split("[=:]", word))
     ]
     return {part: _path_digest(Path(part).resolve()) for part in parts if part and Path(part).exists()}
 
@@ -281,9 +271,7 @@ def _lock(study: Path) -> Iterator[IO[str]]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(
-                f"a grid, or a cell of one, is still at work in {study}: wait or stop it"
-            ) from None
+            raise InputError(f"a grid, or a cell of one, is still at work in {study}: wait or stop it") from None
         yield file
 
 

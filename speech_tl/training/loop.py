@@ -83,8 +83,7 @@ def fit(
                 run.save()
             if stop and not run.finished:
                 raise KeyboardInterrupt(
-                    f"stopped after step {run.history.steps}, saved in {out}; "
-                    "run again with --resume to continue"
+                    f"stopped after step {run.history.steps}, saved in {out}; run again with --resume to continue"
                 )
     return run.history
 
@@ -114,9 +113,7 @@ def _stop_requests() -> Iterator[list[int]]:
 
     def note(number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT and signal.SIGINT in asked:
-            raise KeyboardInterrupt(
-                "left at once; run again with --resume to continue from the last saved state"
-            )
+            raise KeyboardInterrupt("left at once; run again with --resume to continue from the last saved state")
         asked.append(number)
 
     if threading.current_thread() is not threading.main_thread():

@@ -65,20 +65,14 @@ def check(plan: Plan, *, batches_per_epoch: int | None) -> None:
         given = " and ".join(budgets) or "none"
         raise InputError(f"a plan has exactly one budget of minutes, steps and epochs; given: {given}")
     if not getattr(plan, budgets[0]) > 0:
-        raise InputError(
-            f"a budget of {getattr(plan, budgets[0])} {budgets[0]} trains nothing: give more than 0"
-        )
+        raise InputError(f"a budget of {getattr(plan, budgets[0])} {budgets[0]} trains nothing: give more than 0")
     if plan.epochs is not None and batches_per_epoch is None:
-        raise InputError(
-            "these batches do not say how many make an epoch: give the budget in minutes or steps"
-        )
+        raise InputError("these batches do not say how many make an epoch: give the budget in minutes or steps")
     for name in ("accumulate", "validate_every", "log_every", "max_nonfinite"):
         if getattr(plan, name) < 1:
             raise InputError(f"{name} is {getattr(plan, name)}: it must be 1 or more")
     if not 0 <= plan.average < 1:
-        raise InputError(
-            f"average is {plan.average}: a decay is from 0 (no average) to below 1, such as 0.999"
-        )
+        raise InputError(f"average is {plan.average}: a decay is from 0 (no average) to below 1, such as 0.999")
 
 
 def steps(plan: Plan, *, batches_per_epoch: int | None) -> int | None:
@@ -90,9 +84,7 @@ def steps(plan: Plan, *, batches_per_epoch: int | None) -> int | None:
 
 def check_same(plan: Plan, saved: Mapping[str, Any], *, out: Path) -> None:
     changed = [
-        f"{name}: {saved.get(name)} -> {value}"
-        for name, value in asdict(plan).items()
-        if saved.get(name) != value
+        f"{name}: {saved.get(name)} -> {value}" for name, value in asdict(plan).items() if saved.get(name) != value
     ]
     if changed:
         raise InputError(

@@ -78,9 +78,7 @@ class Reporter:
         """One logged row: `step`, `loss`, the named terms, `rate`, `norm`."""
         terms = {name: value for name, value in row.items() if name not in ("step", "loss", "rate", "norm")}
         parts = " ".join(f"{name} {value:.4g}" for name, value in terms.items()) if len(terms) > 1 else ""
-        line = (
-            f"step {int(row['step'])}/{total or '?'}  loss {row['loss']:.4f}  {parts}  rate {row['rate']:.2e}"
-        )
+        line = f"step {int(row['step'])}/{total or '?'}  loss {row['loss']:.4f}  {parts}  rate {row['rate']:.2e}"
         line = "  ".join(line.split("    "))
         if self._bar:
             self._bar.update(self._task, description=f"loss {row['loss']:.4f}")

@@ -83,9 +83,7 @@ class Run:
         self.wrapped = accelerator.prepare(_Terms(model, terms))
         self.trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
         self.optimizer = _optimizer(self.trained, plan)
-        self.averages = (
-            {name: value.detach().clone() for name, value in self._averaged()} if plan.average else {}
-        )
+        self.averages = {name: value.detach().clone() for name, value in self._averaged()} if plan.average else {}
         self.history = History()
         self.total = steps(plan, batches_per_epoch=getattr(batches, "batches_per_epoch", None))
         self.window: dict[str, list[float]] = {}
@@ -179,9 +177,7 @@ class Run:
         since = sum(row["step"] > (history.best_step or 0) for row in history.validations)
         if self.plan.patience and since >= self.plan.patience:
             history.stopped_early = True
-            self.reporter.say(
-                f"no better validation in {since}: stopping early, the best was step {history.best_step}"
-            )
+            self.reporter.say(f"no better validation in {since}: stopping early, the best was step {history.best_step}")
 
     def export(self, on_best: Callable[[Any], object]) -> None:
         with self._evaluating():
@@ -220,9 +216,7 @@ class Run:
             ) from None
         order = {id(weight): name for name, weight in self.trained.items()}
         names = [order[id(weight)] for group in self.optimizer.param_groups for weight in group["params"]]
-        moments = {
-            at: state["optimizer"][name] for at, name in enumerate(names) if name in state["optimizer"]
-        }
+        moments = {at: state["optimizer"][name] for at, name in enumerate(names) if name in state["optimizer"]}
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
         for name, value in self.averages.items():
             value.copy_(state["averages"][name])
@@ -267,9 +261,7 @@ class Run:
         for at, batch in enumerate(batches):
             save_state(folder / f"step{history.steps}-rank{rank}-{at}.safetensors", _contents(batch))
         values = ", ".join(f"{name} {value:g}" for name, value in {**means, "gradient norm": norm}.items())
-        self.reporter.say(
-            f"step {history.steps} skipped, not finite ({values}): its batch is kept in {folder}"
-        )
+        self.reporter.say(f"step {history.steps} skipped, not finite ({values}): its batch is kept in {folder}")
         row = self.plan.max_nonfinite
         if history.nonfinite[-row:] == list(range(history.steps - row + 1, history.steps + 1)):
             self.save()
@@ -327,7 +319,8 @@ def _optimizer(trained: Mapping[str, nn.Parameter], plan: Plan) -> torch.optim.A
         },
         {"params": [weight for weight in trained.values() if weight.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=plan.peak_rate, fused=True)
+    groups = [group for group in groups if group["params"]]
+    return torch.optim.AdamW(groups, lr=plan.peak_rate, betas=(0.9, 0.98), fused=True)
 
 
 def _training_mode(model: nn.Module) -> None:
@@ -341,10 +334,6 @@ def _training_mode(model: nn.Module) -> None:
 
 def _contents(batch: Any) -> dict[str, Any]:
     """A batch's fields that can be stored: tensors, texts and numbers."""
-    names = (
-        [field.name for field in dataclasses.fields(batch)]
-        if dataclasses.is_dataclass(batch)
-        else vars(batch)
-    )
+    names = [field.name for field in dataclasses.fields(batch)] if dataclasses.is_dataclass(batch) else vars(batch)
     plain = (Tensor, str, int, float, list, tuple)
     return {name: getattr(batch, name) for name in names if isinstance(getattr(batch, name), plain)}

@@ -13,7 +13,7 @@ import torch
 
 from speech_tl.errors import InputError
 
-JITTER = 0.1
+JITTER = 0.3
 """Lengths are sorted after a random change of up to this share: tight batches, other ones each epoch."""
 
 
@@ -69,9 +69,7 @@ class GroupBatches(Iterator[tuple[str, tuple[int, ...]]]):
     @property
     def epochs(self) -> dict[str, float]:
         """How often each group has been seen: 1.5 is once and a half."""
-        return {
-            group: walk.epoch + walk.position / len(self.plans[group]) for group, walk in self.walks.items()
-        }
+        return {group: walk.epoch + walk.position / len(self.plans[group]) for group, walk in self.walks.items()}
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -134,17 +132,13 @@ def temperature_probabilities(sizes: Sequence[int], *, temperature: float) -> to
     return powers / powers.sum()
 
 
-def check(
-    lengths: Mapping[str, Sequence[int]], *, max_total: int, max_items: int, temperature: float
-) -> None:
+def check(lengths: Mapping[str, Sequence[int]], *, max_total: int, max_items: int, temperature: float) -> None:
     if not lengths:
         raise InputError("no group to draw batches from: give the training data of at least one")
     if max_items < 1:
         raise InputError(f"a batch of at most {max_items} items is empty: max_items must be 1 or more")
     if not temperature > 0:
-        raise InputError(
-            f"temperature {temperature} must be above 0 (1 = as the data are, 5 = nearly uniform)"
-        )
+        raise InputError(f"temperature {temperature} must be above 0 (1 = as the data are, 5 = nearly uniform)")
     for group, items in lengths.items():
         if not items:
             raise InputError(f"{group!r} has no training items: drop it, or look at how it was split")

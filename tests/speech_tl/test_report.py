@@ -42,9 +42,7 @@ def report(**changes: object) -> Report:
     words = [("h", 0.1, 0.2), (" ", 0.2, 0.3), ("$x_1", 0.3, 0.45), ("ക", 0.5, 0.6), ("سَ", 0.7, 0.8)]
     lines = curves({"a": [(0, 90), (10, 40)], "b": [(0, 80)]}, x="steps", y="CER")
     labels = ["swh", "kin"]
-    heads = heat_map(
-        [[90, 10], [25, 75]], rows=labels, columns=labels, row_label="spoken", column_label="heard"
-    )
+    heads = heat_map([[90, 10], [25, 75]], rows=labels, columns=labels, row_label="spoken", column_label="heard")
     noise = np.random.default_rng(0).random((60, 20))
     longest = worst([{"text": "a", "cer": 1.0}, {"text": "<b>", "cer": 150.0}], by="cer")
     values: dict[str, object] = {
@@ -121,9 +119,7 @@ def test_numpy_numbers_are_numbers_and_nan_is_null() -> None:
 def test_the_page_is_whole_and_asks_nothing_of_the_network() -> None:
     whole = page(report())
     checker = parsed(whole)
-    assert (
-        checker.tags.count("svg") == 4 and checker.tags.count("table") == 3
-    )  # one per system and the listing
+    assert checker.tags.count("svg") == 4 and checker.tags.count("table") == 3  # one per system and the listing
     assert len(checker.ids) == len(set(checker.ids))
     assert not {"script", "link", "iframe"} & set(checker.tags)
     addresses = re.findall(r'(?:href|src)="([^"]*)"', whole)
@@ -174,10 +170,12 @@ def test_rows_for_a_terminal_stand_in_columns() -> None:
         {"language": "swh", "cer": 12.345},
         {"language": "kin", "cer": None, "note": "few"},
     ]
+    rows.append({"language": " ", "cer": 100 / 178, "note": ""})
     assert text(rows).splitlines() == [
         "language  cer   note",
         "swh       12.3  –",
         "kin       –     few",
+        "␣         0.56  –",
     ]
 
 

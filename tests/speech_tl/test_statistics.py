@@ -32,9 +32,7 @@ def test_same_seed_same_interval_and_order_of_speakers_by_name() -> None:
     assert bootstrap(groups, right, [1] * 45, seed=3) != bootstrap(groups, right, [1] * 45, seed=4)
 
 
-def brute_force(
-    groups: list[str], numerators: list[float], denominators: list[float], draws: int
-) -> list[float]:
+def brute_force(groups: list[str], numerators: list[float], denominators: list[float], draws: int) -> list[float]:
     """The definition, one utterance at a time."""
     generator = np.random.default_rng(7)
     names = sorted(set(groups))

@@ -46,9 +46,7 @@ def speaking() -> Callable[..., list[Utterance]]:
 
     def make(*rows: Sequence[str], language: str = "eng") -> list[Utterance]:
         return [
-            Utterance(
-                f"{i}.wav", row[1], language, row[0], split=(*row, "", "")[2], seconds=6.0, name=f"c/{i}"
-            )
+            Utterance(f"{i}.wav", row[1], language, row[0], split=(*row, "", "")[2], seconds=6.0, name=f"c/{i}")
             for i, row in enumerate(rows)
         ]
 

@@ -61,9 +61,7 @@ def test_weighted_means_over_ranks_are_the_mean_of_the_whole(batch: SpeechBatch,
     assert sum(part.audio.sum(1).mean() * weight for part, weight in parts) / world == pytest.approx(whole)
 
 
-@pytest.mark.parametrize(
-    ("target", "frames"), [((), 0), ((1,), 1), ((1, 1), 3), ((1, 2, 1), 3), ((1, 1, 1, 2, 2), 8)]
-)
+@pytest.mark.parametrize(("target", "frames"), [((), 0), ((1,), 1), ((1, 1), 3), ((1, 2, 1), 3), ((1, 1, 1, 2, 2), 8)])
 def test_frames_needed_by_hand(target: tuple[int, ...], frames: int) -> None:
     assert frames_needed(target) == frames
 

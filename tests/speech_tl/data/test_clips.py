@@ -20,9 +20,7 @@ def utterances(tmp_path: Path) -> list[Utterance]:
     """Three parts of one file whose n-th sample is n / 32768."""
     soundfile.write(tmp_path / "ramp.wav", np.arange(100, dtype=np.int16), 10)
     spans = [(0.0, 0.3), (5.0, 5.2), (9.0, None)]
-    return [
-        Utterance(str(tmp_path / "ramp.wav"), "x", "eng", "s", a, b, where="m.csv, row 2") for a, b in spans
-    ]
+    return [Utterance(str(tmp_path / "ramp.wav"), "x", "eng", "s", a, b, where="m.csv, row 2") for a, b in spans]
 
 
 def test_samples_are_exact(utterances: list[Utterance]) -> None:
@@ -34,9 +32,7 @@ def test_samples_are_exact(utterances: list[Utterance]) -> None:
     assert clips.hours == 15 / 10 / 3600
 
 
-def test_the_cache_gives_the_same_without_audio_or_decoder(
-    utterances: list[Utterance], tmp_path: Path
-) -> None:
+def test_the_cache_gives_the_same_without_audio_or_decoder(utterances: list[Utterance], tmp_path: Path) -> None:
     fresh = Clips(utterances, 10)
     cached = Clips(utterances, 10, cache=tmp_path / "cache")
     Path(utterances[0].audio).unlink()

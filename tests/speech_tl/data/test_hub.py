@@ -54,9 +54,9 @@ def test_parts_of_a_dataset_become_the_split(
     with pytest.raises(InputError, match=r"has text 'validation 1', but 'train.clean 1'"):
         manifest.read(f"hub:{tmp_path / 'saved'}:sw", cache=tmp_path / "cache")  # the same audio in two parts
     for i, name in enumerate(part):
-        part[name] = table(
-            tone, tmp_path / name, count=i + 1, text=[name] * (i + 1), client_id=["x"] * (i + 1)
-        ).select([i])
+        part[name] = table(tone, tmp_path / name, count=i + 1, text=[name] * (i + 1), client_id=["x"] * (i + 1)).select(
+            [i]
+        )
     datasets.DatasetDict(part).save_to_disk(tmp_path / "again")
     found = manifest.read(f"hub:{tmp_path / 'again'}:sw", cache=tmp_path / "cache")
     assert [(u.split, u.text) for u in found] == [
@@ -74,9 +74,7 @@ def test_a_folder_of_parquet_files(
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "home")
     made = table(tone, tmp_path / "in", transcription=["habari", "asante"])
     if not typed:
-        made = made.cast_column(
-            "audio", {"bytes": datasets.Value("binary"), "path": datasets.Value("string")}
-        )
+        made = made.cast_column("audio", {"bytes": datasets.Value("binary"), "path": datasets.Value("string")})
     (tmp_path / "sw").mkdir()
     made.to_parquet(tmp_path / "sw" / "train.parquet")
     first, second = manifest.read(f"hub:{tmp_path / 'sw'}", cache=tmp_path / "cache")
@@ -108,7 +106,5 @@ def test_what_cannot_be_loaded_is_one_line(
     with pytest.raises(InputError, match="expected hub:NAME or hub:NAME:CONFIG"):
         manifest.read("hub:")
     table(tone, tmp_path / "in", words=["a", "b"]).save_to_disk(tmp_path / "saved")
-    with pytest.raises(
-        InputError, match=r"expected an audio column and one of text, .*; columns found: audio, words"
-    ):
+    with pytest.raises(InputError, match=r"expected an audio column and one of text, .*; columns found: audio, words"):
         manifest.read(f"hub:{tmp_path / 'saved'}", cache=tmp_path)

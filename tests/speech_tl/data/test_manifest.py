@@ -88,9 +88,7 @@ def test_all_missing_audio_is_counted_and_three_files_are_named(corpus: Callable
         manifest.read(folder)
 
 
-def test_a_row_twice_is_dropped_and_counted(
-    corpus: Callable[..., Path], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_row_twice_is_dropped_and_counted(corpus: Callable[..., Path], caplog: pytest.LogCaptureFixture) -> None:
     folder = corpus([("x.wav", "a", "eng", "s")] * 3)
     with caplog.at_level(logging.WARNING):
         assert len(manifest.read(folder)) == 1
@@ -104,9 +102,7 @@ def test_a_row_twice_is_dropped_and_counted(
         (("x.wav", "a", "eng", "t"), "row 3: x.wav has speaker 't', but 's' in row 2"),
     ],
 )
-def test_rows_that_contradict_are_refused(
-    corpus: Callable[..., Path], row: tuple[str, ...], message: str
-) -> None:
+def test_rows_that_contradict_are_refused(corpus: Callable[..., Path], row: tuple[str, ...], message: str) -> None:
     with pytest.raises(InputError, match=message):
         manifest.read(corpus([("x.wav", "a", "eng", "s"), row]))
 

@@ -14,9 +14,7 @@ HEADER = "file_name\ttext\tlanguage\tspeaker_id\n"
 
 def test_tab_separated_text_keeps_its_quotes(tmp_path: Path, tone: Callable[..., Path]) -> None:
     tone(tmp_path / "a.wav")
-    (tmp_path / "metadata.tsv").write_text(
-        "\ufeff" + HEADER + 'a.wav\t"hello, she said\teng\t01\n', encoding="utf-8"
-    )
+    (tmp_path / "metadata.tsv").write_text("\ufeff" + HEADER + 'a.wav\t"hello, she said\teng\t01\n', encoding="utf-8")
     (utterance,) = manifest.read(tmp_path)
     assert (utterance.text, utterance.speaker) == ('"hello, she said', "01")
 

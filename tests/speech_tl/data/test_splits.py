@@ -44,9 +44,7 @@ def check(parts: Split, whole: list[Utterance]) -> None:
 @pytest.fixture
 def words(speaking: Speaking) -> list[Utterance]:
     """5 speakers say 4 words 5 times: a word list of 100 clips."""
-    return speaking(
-        *((f"s{i}", w) for i in range(5) for w in ("one", "two", "three", "four") for _ in range(5))
-    )
+    return speaking(*((f"s{i}", w) for i in range(5) for w in ("one", "two", "three", "four") for _ in range(5)))
 
 
 @pytest.fixture
@@ -61,9 +59,9 @@ def test_a_word_list_shares_its_texts_and_says_so(words: list[Utterance]) -> Non
     assert (parts.kind, parts.task) == ("unseen speakers", "words")
     assert [len(parts.train), len(parts.valid), len(parts.test)] == [72, 8, 20]
     assert "word list: 4 texts shared by the parts" in parts.note
-    assert {
-        name: sum(u.speaker == name for u in parts.valid) for name in speakers(parts.train)
-    } == dict.fromkeys(speakers(parts.train), 2)
+    assert {name: sum(u.speaker == name for u in parts.valid) for name in speakers(parts.train)} == dict.fromkeys(
+        speakers(parts.train), 2
+    )
 
 
 def test_sentences_lose_what_the_test_says(sentences: list[Utterance]) -> None:
@@ -144,9 +142,7 @@ def test_a_column_without_test_has_its_validation_as_test(words: list[Utterance]
 
 def test_a_column_that_shares_speakers_needs_a_word(words: list[Utterance]) -> None:
     rows = [replace(u, split="test" if i % 5 == 0 else "train") for i, u in enumerate(words)]
-    with pytest.raises(
-        InputError, match=r"shares 5 speakers .*s0, s1, .*--hold-out-speakers s4 .*--known-speakers"
-    ):
+    with pytest.raises(InputError, match=r"shares 5 speakers .*s0, s1, .*--hold-out-speakers s4 .*--known-speakers"):
         split(rows)
     parts = split(rows, known_speakers=True)
     check(parts, rows)
@@ -184,9 +180,7 @@ def test_speakers_not_given_are_said(speaking: Speaking) -> None:
 
 
 def test_a_text_of_punctuation_is_refused(speaking: Speaking) -> None:
-    with pytest.raises(
-        InputError, match=r"c/1: nothing is left of text '\?!' when normalised \(1 such rows\)"
-    ):
+    with pytest.raises(InputError, match=r"c/1: nothing is left of text '\?!' when normalised \(1 such rows\)"):
         split(speaking(("a", "x"), ("b", "?!")))
 
 
@@ -257,9 +251,7 @@ def test_every_real_corpus_divides_honestly(shared_data: Path, name: str) -> Non
 
 def test_the_figures_of_the_protocol(shared_data: Path) -> None:
     def sizes(name: str) -> tuple[str, int, int]:
-        parts = split(
-            manifest.read(shared_data / "speech" / name), **split_arguments(shared_data / "speech" / name)
-        )
+        parts = split(manifest.read(shared_data / "speech" / name), **split_arguments(shared_data / "speech" / name))
         return parts.kind, len(parts.train) + len(parts.valid), len(parts.test)
 
     assert sizes("lithuanian_speech_commands") == ("unseen speakers", 68, 178)

@@ -51,9 +51,7 @@ def test_sentences_are_different_and_short(language: str) -> None:
 def test_too_many_sentences_and_unknown_languages_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="did you mean 'sw'"):
         sentences("swa", 1, random.Random(0))
-    monkeypatch.setattr(
-        "speech_tl.data.grammars.GRAMMARS", {"it": Grammar(("{food}",), {"food": "pane vino"})}
-    )
+    monkeypatch.setattr("speech_tl.data.grammars.GRAMMARS", {"it": Grammar(("{food}",), {"food": "pane vino"})})
     assert set(sentences("it", 2, random.Random(0))) == {"pane", "vino"}
     with pytest.raises(InputError, match="'it' writes fewer than 3 different"):
         sentences("it", 3, random.Random(0))
@@ -82,9 +80,7 @@ def test_the_recordings_are_what_the_metadata_say(corpus: Path) -> None:
     train = len(extent.train) * ((languages - 1) * extent.per_train_speaker + extent.low_resource)
     assert len(rows) == train + languages * len(extent.test) * extent.per_test_speaker == 63 + 24
     assert list(rows[0]) == ["file_name", "text", "language", "speaker_id", "split"]
-    assert {row["file_name"] for row in rows} == {
-        str(path.relative_to(corpus)) for path in corpus.rglob("*.wav")
-    }
+    assert {row["file_name"] for row in rows} == {str(path.relative_to(corpus)) for path in corpus.rglob("*.wav")}
     for row in rows:
         with wave.open(str(corpus / row["file_name"])) as file:
             assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (SAMPLE_RATE, 1, 2)

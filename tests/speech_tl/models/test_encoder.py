@@ -81,10 +81,10 @@ def test_a_whole_parakeet_recogniser_gives_its_encoder(tmp_path: Path) -> None:
 
 
 def test_unknown_names_say_what_there_is() -> None:
-    with pytest.raises(InputError, match="unknown encoder size 'smal'; did you mean 'small'"):
+    with pytest.raises(InputError, match=r"unknown encoder size 'smal'; did you mean 'small'"):
         from_size("smal")
-    with pytest.raises(InputError, match="no encoder in 'nowhere/at-all'"):
-        pretrained("./nowhere/at-all".removeprefix("./"))
+    with pytest.raises(InputError, match=r"no encoder in 'nowhere/at-all'"):
+        pretrained("nowhere/at-all")
 
 
 def test_an_architecture_without_speech_is_refused(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_an_architecture_without_speech_is_refused(tmp_path: Path) -> None:
 def test_pickled_weights_are_refused(tmp_path: Path) -> None:
     AutoConfig.for_model("parakeet_encoder", **SETTINGS["parakeet_encoder"]).save_pretrained(tmp_path)
     torch.save({"weight": torch.zeros(1)}, tmp_path / "pytorch_model.bin")
-    with pytest.raises(InputError, match="model.safetensors"):
+    with pytest.raises(InputError, match=r"model\.safetensors"):
         pretrained(str(tmp_path))
 
 

@@ -72,9 +72,7 @@ def test_what_is_no_state_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no saved state at .*state.safetensors; start without --resume"):
         load_state(path)
     path.write_bytes(pickle.dumps({"weight": [1, 2]}))
-    with pytest.raises(
-        InputError, match=r"not a whole safetensors file .* pickled checkpoints are never loaded"
-    ):
+    with pytest.raises(InputError, match=r"not a whole safetensors file .* pickled checkpoints are never loaded"):
         load_state(path)
     save_state(path, {"weight": torch.arange(1000.0)})
     path.write_bytes(path.read_bytes()[:-100])

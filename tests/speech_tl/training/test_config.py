@@ -140,9 +140,7 @@ def test_a_wrong_command_line(argv: list[str], line: str, capsys: pytest.Capture
         (OSError(errno.EACCES, "Permission denied", "/root/x"), 2, "error: /root/x: Permission denied"),
     ],
 )
-def test_how_a_command_ends(
-    raised: BaseException, code: int, line: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_how_a_command_ends(raised: BaseException, code: int, line: str, capsys: pytest.CaptureFixture[str]) -> None:
     def main(config: Config) -> None:
         raise raised
 

@@ -29,9 +29,7 @@ SCRIPT = Path(__file__).with_name("tiny_run.py")
 def start(out: Path, *flags: str, launcher: tuple[str, ...] = ()) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, *launcher, str(SCRIPT), "--out", str(out), *flags]
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for_state(out: Path, process: subprocess.Popen[str]) -> None:
@@ -79,15 +77,11 @@ def test_it_learns(uninterrupted: tuple[dict[str, Any], str]) -> None:
     assert history["steps"] == 40
     assert [row["step"] for row in history["losses"]] == [*range(3, 40, 3), 40]
     assert history["best_score"] < 0.5 * history["validations"][0]["score"]
-    assert history["losses"][0]["loss"] == pytest.approx(
-        history["losses"][0]["square"] + history["losses"][0]["decay"]
-    )
+    assert history["losses"][0]["loss"] == pytest.approx(history["losses"][0]["square"] + history["losses"][0]["decay"])
     assert [row["step"] for row in history["validations"]] == [10, 20, 30, 40]
 
 
-def test_killed_and_resumed_is_the_same_run(
-    tmp_path: Path, uninterrupted: tuple[dict[str, Any], str]
-) -> None:
+def test_killed_and_resumed_is_the_same_run(tmp_path: Path, uninterrupted: tuple[dict[str, Any], str]) -> None:
     process = start(tmp_path, "--pause", "0.1")
     out = tmp_path / "accumulate1"
     wait_for_state(out, process)
@@ -107,9 +101,7 @@ def test_killed_and_resumed_is_the_same_run(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_finishes_the_step_and_saves(
-    tiny: ModuleType, tmp_path: Path, number: signal.Signals
-) -> None:
+def test_an_interrupt_finishes_the_step_and_saves(tiny: ModuleType, tmp_path: Path, number: signal.Signals) -> None:
     count = iter(range(1, 1000))
 
     def interrupted(model: nn.Module, batch: Any) -> dict[str, torch.Tensor]:
@@ -316,9 +308,7 @@ def test_resume_refuses_another_plan_or_model(tiny: ModuleType, tmp_path: Path) 
         ({"device": "gpu"}, "unknown device 'gpu'"),
     ],
 )
-def test_plans_that_cannot_be(
-    tiny: ModuleType, tmp_path: Path, changes: dict[str, Any], message: str
-) -> None:
+def test_plans_that_cannot_be(tiny: ModuleType, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         train(tiny, tmp_path, **changes)
 
