@@ -31,6 +31,11 @@ class Augmentation:
     time_mask: float = 0.0
     """Longest masked stretch, as a share of the clip; two are drawn per utterance."""
 
+    @property
+    def fastest(self) -> float:
+        """How many times as fast as recorded a clip can come out."""
+        return max(self.speeds) * (1 + self.tempo)
+
     def __call__(self, front: nn.Module, audio: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
         """audio: (B, N), samples: (B,) -> varied features (B, T, F) of the front end, lengths (B,)."""
         size = len(audio)

@@ -1,5 +1,7 @@
 """Which device a command computes on: `--device` means the same in training, evaluation and transcription."""
 
+import os
+
 from speech_tl.errors import InputError, unknown_name
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -15,3 +17,8 @@ def chosen(name: str) -> str:
     if name == "cuda" and not present:
         raise InputError("--device cuda was asked for, but torch sees no GPU: use cpu or auto")
     return "cuda" if present and name != "cpu" else "cpu"
+
+
+def leads() -> bool:
+    """Whether this is the one process that writes, of those that `torchrun` started together."""
+    return os.environ.get("RANK", "0") == "0"

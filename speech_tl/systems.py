@@ -15,8 +15,10 @@ import torch
 from torch import Tensor
 
 from speech_tl.augmentation import Augmentation
-from speech_tl.data.batches import SpeechBatch, SpeechBatches, feasibility
+from speech_tl.data.batches import Examples, SpeechBatch, SpeechBatches, feasibility
 from speech_tl.data.preparation import Language
+from speech_tl.device import leads
+from speech_tl.errors import InputError
 from speech_tl.evaluate import Evaluation, evaluate
 from speech_tl.models import ctc
 from speech_tl.models.identification import calibrate, confusion_rows, head_scores
@@ -82,11 +84,46 @@ def train(
     print(f"training {name} on {', '.join(data)} in {folder}", file=sys.stderr, flush=True)
     seed_everything(seed)
     streams = Streams(seed)
+    model = _untrained(data, settings, union=union)
+    name_infeasible(data, model, speed=settings.augmentation.fastest if settings.augmentation else 1.0)
+    train_set = {code: d.examples(d.train, model.units(code)) for code, d in data.items()}
+    valid_set = {code: d.examples(d.valid, model.units(code)) for code, d in data.items()}
+    samples = int(settings.batch_seconds * max(d.train.sample_rate for d in data.values()))
+    order = GroupBatches(
+        {code: d.train.lengths for code, d in data.items()},
+        max_total=samples,
+        max_items=settings.batch_clips,
+        temperature=settings.temperature,
+        generator=streams.generator("batches"),
+    )
+
+    def terms(model: ctc.MultilingualCTC, batch: SpeechBatch) -> dict[str, Tensor]:
+        losses = _losses(model, batch, augmentation=settings.augmentation)
+        share = settings.intermediate
+        return {"ctc": (1 - share) * losses["ctc"], "intermediate_ctc": share * losses["intermediate_ctc"]}
+
+    history = fit(
+        model,
+        SpeechBatches(train_set, order),
+        terms,
+        plan=plan,
+        out=folder,
+        streams=streams,
+        validate=partial(_validation_loss, data=valid_set, samples=samples),
+        on_best=lambda best: ctc.save(best, folder / "checkpoint"),
+        resume=resume,
+        device=settings.device,
+    )
+    best = ctc.load(folder / "checkpoint", device=str(next(model.parameters()).device))
+    return System(name, best, history, folder)
+
+
+def _untrained(data: Mapping[str, Language], settings: Settings, *, union: bool) -> ctc.MultilingualCTC:
     vocabularies = {code: language.units for code, language in data.items()}
     if union:
-        symbols = sorted({symbol for units in vocabularies.values() for symbol in units.symbols[1:]})
-        vocabularies = {"union": Units.from_texts(["".join(symbols)])}
-    model = ctc.build(
+        symbols = {symbol for units in vocabularies.values() for symbol in units.symbols[1:]}
+        vocabularies = {"union": Units.from_texts(symbols)}
+    return ctc.build(
         settings.encoder,
         vocabularies,
         head_of={code: "union" if union else code for code in data},
@@ -96,52 +133,25 @@ def train(
         dropout=settings.dropout,
         least_frames=settings.least_frames,
     )
-    examples = {code: d.examples(d.train, model.units(code)) for code, d in data.items()}
-    valid = {code: d.examples(d.valid, model.units(code)) for code, d in data.items()}
-    rate = max(language.train.sample_rate for language in data.values())
-    limit = int(settings.batch_seconds * rate)
-    order = GroupBatches(
-        {code: language.train.lengths for code, language in data.items()},
-        max_total=limit,
-        max_items=settings.batch_clips,
-        temperature=settings.temperature,
-        generator=streams.generator("batches"),
-    )
-
-    def terms(model: Any, batch: SpeechBatch) -> dict[str, Tensor]:
-        losses = _losses(model, batch, augmentation=settings.augmentation)
-        share = settings.intermediate
-        return {"ctc": (1 - share) * losses["ctc"], "intermediate_ctc": share * losses["intermediate_ctc"]}
-
-    def validate(model: Any) -> float:
-        device = next(model.parameters()).device
-        scores = []
-        with torch.no_grad():
-            for own in valid.values():
-                batches = [batch.to(device) for batch in own.in_order(max_total=limit)]
-                symbols = [int(batch.target_lengths.sum()) for batch in batches]
-                losses = [float(_losses(model, batch)["ctc"]) for batch in batches]
-                scores.append(sum(n * loss for n, loss in zip(symbols, losses, strict=True)) / sum(symbols))
-        return sum(scores) / len(scores)
-
-    history = fit(
-        model,
-        SpeechBatches(examples, order),
-        terms,
-        plan=plan,
-        out=folder,
-        streams=streams,
-        validate=validate,
-        on_best=lambda best: ctc.save(best, folder / "checkpoint"),
-        resume=resume,
-        device=settings.device,
-    )
-    best = ctc.load(folder / "checkpoint", device=str(next(model.parameters()).device))
-    return System(name, best, history, folder)
 
 
-def _losses(model: Any, batch: SpeechBatch, *, augmentation: Augmentation | None = None) -> dict[str, Tensor]:
-    losses: dict[str, Tensor] = model.losses(
+@torch.no_grad()
+def _validation_loss(model: ctc.MultilingualCTC, *, data: Mapping[str, Examples], samples: int) -> float:
+    """CTC loss per symbol on clips kept back, averaged over languages, in batches of so many padded samples."""
+    device = next(model.parameters()).device
+    scores = []
+    for examples in data.values():
+        batches = [batch.to(device) for batch in examples.in_order(max_total=samples)]
+        symbols = [int(batch.target_lengths.sum()) for batch in batches]
+        losses = [float(_losses(model, batch)["ctc"]) for batch in batches]
+        scores.append(sum(n * loss for n, loss in zip(symbols, losses, strict=True)) / sum(symbols))
+    return sum(scores) / len(scores)
+
+
+def _losses(
+    model: ctc.MultilingualCTC, batch: SpeechBatch, *, augmentation: Augmentation | None = None
+) -> dict[str, Tensor]:
+    return model.losses(
         batch.audio,
         batch.audio_lengths,
         batch.language,
@@ -149,7 +159,6 @@ def _losses(model: Any, batch: SpeechBatch, *, augmentation: Augmentation | None
         target_lengths=batch.target_lengths,
         augmentation=augmentation,
     )
-    return losses
 
 
 def learn_to_tell_languages(system: System, data: Mapping[str, Language]) -> list[Mapping[str, Any]]:
@@ -170,7 +179,8 @@ def learn_to_tell_languages(system: System, data: Mapping[str, Language]) -> lis
         scores[part] = head_scores(model, waveforms, sample_rate=rate)
     calibration = calibrate(scores["valid"], spoken["valid"], languages=model.languages)
     model.config.calibration = calibration.to_dict()
-    ctc.save(model, system.folder / "checkpoint")
+    if leads():
+        ctc.save(model, system.folder / "checkpoint")
     return confusion_rows(spoken["test"], calibration.predict(scores["test"]))
 
 
@@ -200,16 +210,21 @@ def fit_short_clips(data: Mapping[str, Language], subsampling: int) -> tuple[int
     return subsampling, 0, f"{share}: so few that nothing is changed"
 
 
-def infeasible(data: Mapping[str, Language], model: ctc.MultilingualCTC, *, speed: float) -> dict[str, str]:
-    """Language -> what CTC finds in its training clips when they are played `speed` times as fast."""
-    found = {}
+def name_infeasible(data: Mapping[str, Language], model: ctc.MultilingualCTC, *, speed: float) -> None:
+    """Says which training clips have no CTC path when played `speed` times as fast; their loss counts as 0.
+
+    Raises:
+        InputError: a language has no other clips.
+    """
     for code, language in data.items():
-        result = feasibility(
+        found = feasibility(
             language.train.utterances,
             targets=language.examples(language.train).targets,
             samples=language.train.lengths,
             output_lengths=partial(model.output_lengths, language=code),
             speed=speed,
         )
-        found[code] = str(result)
-    return found
+        if len(found.infeasible) == found.total:
+            raise InputError(f"{code}: {found}; check the transcripts, or use a smaller --subsampling")
+        if found.infeasible:
+            print(f"{code}, at {speed:g} times the speed: {found}", file=sys.stderr)

@@ -22,3 +22,12 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("real data are not beside this checkout (../shared/data)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The smallest offline corpus: four languages, five voices each."""
+    pytest.importorskip("espeakng_loader", reason="the offline corpus needs espeakng-loader")
+    from speech_tl.data.synthesis import build
+
+    return build(tmp_path_factory.mktemp("speech"), size="tiny")

@@ -1,0 +1,52 @@
+"""Every recipe in its smallest form, on speech made here: it runs, leaves its folder, and a number holds."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from recipes import asr_multilingual
+from speech_tl.models import ctc
+from speech_tl.training.config import command
+
+
+@pytest.fixture(scope="module")
+def run(tiny_speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    arguments = ["--tiny", "--data", str(tiny_speech), "--languages", "fi", "sw", "--out", str(out)]
+    assert command(asr_multilingual.main, asr_multilingual.Config, [*arguments, "--device", "cpu"]) == 0
+    return out
+
+
+def test_asr_multilingual_leaves_its_folder(run: Path) -> None:
+    assert {"config.json", "splits.json", "metrics.json", "report.html", "checkpoint", "log.txt"} <= {
+        path.name for path in run.iterdir()
+    }
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert list(metrics) == ["recipe", "command", "seed", "device", "seconds", "tables"]
+    rows = metrics["tables"]["error_rates"]
+    assert {(row["system"], row["language"]) for row in rows} == {
+        (system, language) for system in ("shared_heads", "union_head", "monolingual") for language in ("fi", "sw")
+    }
+    for row in rows:
+        assert 0 <= row["cer_low"] <= row["cer"] <= row["cer_high"]
+        assert row["utterances"] == 6
+        assert row["train_seconds"] > 0
+    assert ctc.load(run).languages == ("fi", "sw")
+
+
+def test_the_report_needs_no_network(run: Path) -> None:
+    page = (run / "report.html").read_text()
+    assert "<svg" in page
+    assert "://" not in page.replace("http://www.w3.org", "")
+
+
+def test_a_finished_run_is_not_trained_again(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = json.loads((run / "metrics.json").read_text())["tables"]["error_rates"]
+    config = json.loads((run / "config.json").read_text())
+    arguments = ["--config", str(run / "config.json"), "--resume"]
+    assert config["tiny"] is True
+    assert command(asr_multilingual.main, asr_multilingual.Config, arguments) == 0
+    assert "resumed after step" in "".join(capsys.readouterr())
+    after = json.loads((run / "metrics.json").read_text())["tables"]["error_rates"]
+    assert before == after

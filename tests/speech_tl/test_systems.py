@@ -1,0 +1,133 @@
+"""What a recipe trains: short clips, infeasible ones, and that a head belongs to its language."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from speech_tl.augmentation import Augmentation
+from speech_tl.baselines import MfccRidge, mfcc_ridge
+from speech_tl.data.preparation import Language, by_language, prepare
+from speech_tl.errors import InputError
+from speech_tl.evaluate import evaluate
+from speech_tl.models import ctc
+from speech_tl.systems import Settings, fit_short_clips, learn_to_tell_languages, name_infeasible, train
+from speech_tl.training.loop import Plan
+
+SETTINGS = Settings(encoder="tiny", device="cpu", augmentation=Augmentation(warp=0.1))
+
+
+@pytest.fixture(scope="session")
+def data(tiny_speech: Path) -> dict[str, Language]:
+    return prepare([str(tiny_speech)], languages=("fi", "it"), sample_rate=8000)
+
+
+def test_prepared_languages_share_no_speaker_and_no_text(data: dict[str, Language]) -> None:
+    for language in data.values():
+        speakers = [{u.speaker for u in part} for part in (language.split.train, language.split.test)]
+        texts = [{u.text for u in part} for part in (language.split.train, language.split.test)]
+        assert not speakers[0] & speakers[1]
+        assert not texts[0] & texts[1]
+        assert [len(language.test[i]) for i in range(3)] == language.test.lengths[:3]
+        assert "unseen speakers" in language.description
+
+
+def test_numbers_by_language() -> None:
+    assert by_language(("lit=4", "8"), int, flag="--train-speakers") == {"lit": 4, "": 8}
+    with pytest.raises(InputError, match=r"--train-speakers got 'lit=x'; expected a number, or LANGUAGE=NUMBER"):
+        by_language(("lit=x",), int, flag="--train-speakers")
+    with pytest.raises(InputError, match="above 0"):
+        by_language(("0",), int, flag="--train-speakers")
+
+
+def test_prepare_names_what_it_does_not_know(tiny_speech: Path) -> None:
+    with pytest.raises(InputError, match=r"unknown language 'fin'.*did you mean 'fi'"):
+        prepare([str(tiny_speech)], languages=("fin",))
+
+
+def shortened(language: Language, milliseconds: int) -> Language:
+    """The same texts, but every training clip cut to one length."""
+    clips = language.train
+    cut = milliseconds * clips.sample_rate // 1000
+
+    class Cut:
+        utterances = clips.utterances
+        sample_rate = clips.sample_rate
+        lengths = [cut] * len(clips)
+
+        def __len__(self) -> int:
+            return len(clips)
+
+        def __getitem__(self, index: int) -> torch.Tensor:
+            return clips[index][:cut]
+
+    return replace(language, train=Cut())  # type: ignore[arg-type]
+
+
+def test_short_clips_are_filled_up_or_the_subsampling_is_halved(data: dict[str, Language]) -> None:
+    assert fit_short_clips({}, 4) == (4, 0, "every training clip has 2S+1 frames or more at ÷4")
+    words = data["fi"]
+    one = replace(words.train.utterances[0], text="ei")  # S = 2: (2·2 + 1) · 4 = 20 frames
+    language = shortened(words, 100)  # 10 frames
+    language.train.utterances = (one,) * len(language.train)
+    assert fit_short_clips({"fi": language}, 4)[:2] == (4, 20)
+    language.train.utterances = (replace(one, text="a" * 20),) * len(language.train)  # 41 · 4 = 164 frames
+    subsampling, least, sentence = fit_short_clips({"fi": language}, 4)
+    assert (subsampling, least) == (2, 0)
+    assert f"{len(language.train)} of {len(language.train)} training clips have fewer than 2S+1 frames" in sentence
+
+
+def test_a_language_without_a_feasible_clip_is_refused(data: dict[str, Language]) -> None:
+    model = ctc.build("tiny", {"fi": data["fi"].units}, rate_of={"fi": 8000})
+    name_infeasible({"fi": data["fi"]}, model, speed=1.0)
+    with pytest.raises(InputError, match=r"fi: \d+ of \d+ clips have too few frames.*check the transcripts"):
+        name_infeasible({"fi": shortened(data["fi"], 30)}, model, speed=1.0)
+
+
+def test_a_trained_system_and_the_wrong_head(data: dict[str, Language], tmp_path: Path) -> None:
+    one = {"fi": data["fi"], "it": data["it"]}
+    plan = Plan(steps=150, peak_rate=3e-3, warmup_steps=20, validate_every=75)
+    system = train("shared_heads", one, settings=SETTINGS, plan=plan, folder=tmp_path, seed=1)
+    losses = [row["loss"] for row in system.history.losses]
+    assert losses[-1] < 0.7 * losses[0]
+    assert (tmp_path / "checkpoint" / "model.safetensors").is_file()
+    rows = system.test(one).rows(system="shared_heads")
+    assert [row["language"] for row in rows] == ["fi", "it"]
+    finnish = data["fi"].test
+    right = system.model.losses(**batch(data["fi"], "fi", system.model))["ctc"]
+    wrong = system.model.losses(**batch(data["fi"], "it", system.model))["ctc"]
+    assert right < wrong, "another language's head must score worse"
+    assert len(evaluate(system.model, finnish.utterances, finnish).results) == len(finnish)
+    confusion = learn_to_tell_languages(system, one)
+    assert [row["spoken"] for row in confusion] == ["fi", "it"]
+    assert ctc.load(tmp_path).config.calibration["languages"] == ["fi", "it"]
+
+
+def batch(language: Language, head: str, model: ctc.MultilingualCTC) -> dict[str, object]:
+    """The test clips of one language as the head of another would have to write them: symbols both know."""
+    known = set(model.units("fi").symbols) & set(model.units("it").symbols)
+    texts = ["".join(s for s in u.text if s in known) for u in language.test.utterances]
+    own = replace(language, test=language.test)
+    targets = [model.units(head).encode(text) for text in texts]
+    audio = torch.nn.utils.rnn.pad_sequence([own.test[i] for i in range(len(texts))], batch_first=True)
+    return {
+        "audio": audio,
+        "samples": torch.tensor(own.test.lengths),
+        "language": head,
+        "targets": torch.nn.utils.rnn.pad_sequence([torch.tensor(t) for t in targets], batch_first=True),
+        "target_lengths": torch.tensor([len(t) for t in targets]),
+    }
+
+
+def test_ridge_tells_a_low_tone_from_a_high_one(data: dict[str, Language]) -> None:
+    generator = torch.Generator().manual_seed(0)
+
+    def tone(hertz: float) -> torch.Tensor:
+        noise = 0.1 * torch.randn(4000, generator=generator)
+        return torch.sin(2 * torch.pi * hertz * torch.arange(4000) / 8000) + noise
+
+    clips, words = [tone(300) for _ in range(8)] + [tone(2000) for _ in range(8)], ["low"] * 8 + ["high"] * 8
+    ridge = MfccRidge(clips, words, sample_rate=8000)
+    assert ridge([tone(320), tone(1900)]) == ["low", "high"]
+    assert not mfcc_ridge(data).results, "sentences have no word classifier"

@@ -1,0 +1,353 @@
+"""What users get wrong, one row each, through the real commands: one clear line and exit code 2, or handled and counted.
+
+A row is what was spoilt, the command that met it, and what its line must say (what came, where, what to do). Every
+command is pointed at a finished run and a corpus, and whatever was there before is there after, byte for byte.
+"""
+
+import json
+import os
+import re
+import resource
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import recipes.asr_multilingual as recipe
+from speech_tl import evaluate, transcribe
+from speech_tl.data import synthesis
+from speech_tl.models import ctc
+from speech_tl.phonology.units import Units
+from speech_tl.training import grid
+from speech_tl.training.config import command
+
+REPOSITORY = Path(__file__).parent.parent
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+RATE = 16000
+
+COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "recipes.asr_multilingual": lambda words: command(recipe.main, recipe.Config, words),
+    "speech_tl.evaluate": lambda words: command(evaluate.main, evaluate.Config, words),
+    "speech_tl.transcribe": lambda words: command(transcribe.main, transcribe.Config, words),
+    "speech_tl.training.grid": grid.run,
+    "speech_tl.data.synthesis": lambda words: command(synthesis.main, synthesis.Config, words),
+}
+TRAIN = (
+    "recipes.asr_multilingual --data corpus --hold-out-speakers aa3 bb3 --encoder tiny --minutes 0.005 "
+    "--monolingual aa --device cpu --out run"
+)
+EVALUATE = "speech_tl.evaluate --checkpoint run --data corpus --device cpu"
+TRANSCRIBE = "speech_tl.transcribe --checkpoint run --device cpu"
+GRID = "speech_tl.training.grid --out study"
+SYNTHESIS = "speech_tl.data.synthesis --size tiny"
+
+Spoil = Callable[[Path], object]
+"""What is done to a folder that holds `corpus`, `run` and some recordings."""
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A row of the table."""
+
+    name: str
+    words: str
+    """The command, run in the spoilt folder."""
+    says: str
+    """Regular expression of the line."""
+    spoil: Spoil = lambda folder: None
+    real: bool = False
+    """In a process of its own."""
+
+
+def row(line: str) -> Spoil:
+    """One more row of the table."""
+    return lambda folder: table(folder, (folder / "corpus/metadata.csv").read_bytes() + f"{line}\n".encode())
+
+
+def table(folder: Path, content: bytes | str) -> None:
+    """Another table."""
+    data = content.encode() if isinstance(content, str) else content
+    (folder / "corpus/metadata.csv").write_bytes(data)
+
+
+def new_table(content: bytes | str) -> Spoil:
+    return lambda folder: table(folder, content)
+
+
+def file(name: str, content: bytes | str = b"") -> Spoil:
+    def write(folder: Path) -> None:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+
+    return write
+
+
+def sound(name: str, samples: np.ndarray, *, rate: int = RATE, subtype: str = "FLOAT") -> Spoil:
+    return lambda folder: soundfile.write(folder / name, samples, rate, subtype=subtype)
+
+
+def remove(name: str) -> Spoil:
+    def away(folder: Path) -> None:
+        shutil.rmtree(folder / name) if (folder / name).is_dir() else (folder / name).unlink()
+
+    return away
+
+
+def only(name: str) -> Spoil:
+    """The corpus folder with nothing but this file of Kaldi's."""
+
+    def leave(folder: Path) -> None:
+        remove("corpus/metadata.csv")(folder)
+        file("corpus/wav.scp", name)(folder)
+        file("corpus/text", "u1 one\n")(folder)
+        file("corpus/utt2spk", "u1 s1\n")(folder)
+
+    return leave
+
+
+def edit(name: str, **changes: object) -> Spoil:
+    """Values of a JSON file."""
+
+    def write(folder: Path) -> None:
+        values = json.loads((folder / name).read_text(encoding="utf-8"))
+        (folder / name).write_text(json.dumps(values | changes), encoding="utf-8")
+
+    return write
+
+
+def cut(name: str, size: int) -> Spoil:
+    return lambda folder: os.truncate(folder / name, size)
+
+
+def pickled(name: str) -> Spoil:
+    return lambda folder: torch.save({"weight": torch.zeros(2)}, folder / name)
+
+
+NOISE = 0.1 * np.random.default_rng(0).standard_normal(8000)
+NAN = np.where(np.arange(8000) == 5, np.nan, NOISE)
+CHECKPOINT = "run/checkpoint/model.safetensors"
+
+CORPUS = [
+    Bad("no such folder", TRAIN + " --data nowhere", "nowhere: no such folder; expected a corpus folder", real=True),
+    Bad("a folder without a table", TRAIN, r"corpus: not a corpus folder; expected one of metadata\.csv", remove("corpus/metadata.csv")),
+    Bad("an empty table", TRAIN, r"metadata\.csv.*empty.*file_name", new_table("")),
+    Bad("a header alone", TRAIN, r"corpus: no utterances.*header", new_table("file_name,text,language,speaker_id\n")),
+    Bad("a table without a column", TRAIN, r"row 2: no column speaker_id; columns found: file_name, text, language", new_table("file_name,text,language\naa1-0.wav,one,aa\n")),
+    Bad("a row with a missing cell", TRAIN, r"metadata\.csv, row 27: 3 cells, but the header has 4 columns", row("aa1-0.wav,one,aa")),
+    Bad("a quote that never ends", TRAIN, r"row 27.*quote", row('x.wav,"one,aa,aa1\ny.wav,two,aa,aa1')),
+    Bad("Latin-1", TRAIN, r"row 2: not UTF-8 \(byte 0xf6.*iconv", new_table("file_name,text,language,speaker_id\naa1-0.wav,zwölf,aa,aa1\n".encode("latin-1"))),
+    Bad("UTF-16", TRAIN, r"row 1: not UTF-8.*iconv", new_table("file_name,text\n".encode("utf-16"))),
+    Bad("a missing recording", TRAIN, r"corpus: 1 of 25 audio files are missing: .*x\.wav \(row 27\)", row("x.wav,one,aa,aa1")),
+    Bad("a recording of 0 bytes", TRAIN, r"1 of 24 audio files are 0 bytes long: .*aa1-2\.wav \(row 4\)", file("corpus/aa1-2.wav")),
+    Bad("text named .wav", TRAIN, r"row 4: .*aa1-2\.wav: not audio.*ffmpeg", file("corpus/aa1-2.wav", "not audio"), real=True),
+    Bad("NaN samples", TRAIN, r"row 4: .*aa1-2\.wav: 1 of 8000 samples are NaN or infinite", sound("corpus/aa1-2.wav", NAN)),
+    Bad("a recording without samples", TRAIN, r"row 4: .*aa1-2\.wav: no samples", sound("corpus/aa1-2.wav", NOISE[:0])),
+    Bad("end before start", TRAIN, r"row 2: end 0\.1 s is not after start 0\.2 s", new_table("file_name,text,language,speaker_id,start,end\naa1-0.wav,one,aa,aa1,0.2,0.1\n")),
+    Bad("start that is no number", TRAIN, r"row 2: start is '1:30', expected seconds", new_table("file_name,text,language,speaker_id,start,end\naa1-0.wav,one,aa,aa1,1:30,\n")),
+    Bad("start beyond the end", TRAIN, r"aa1-2\.wav: start 9 s is beyond the end of the recording \(0\.500 s\)", lambda folder: segment(folder, "aa1-2.wav", 9)),
+    Bad("../ in a file name", TRAIN, r"row 27: '\.\./secret\.wav' points outside .*corpus; give a path inside", row("../secret.wav,one,aa,aa1")),
+    Bad("an absolute file name", TRAIN, r"row 27: '/etc/passwd' points outside", row("/etc/passwd,one,aa,aa1")),
+    Bad("an empty text", TRAIN, r"row 27: empty text for aa1-0\.wav", row("aa1-0.wav,,aa,aa1")),
+    Bad("a text of punctuation", TRAIN, r"nothing is left of text '\?!'.*leave the row out", lambda folder: respell(folder, "?!")),
+    Bad("an empty speaker", TRAIN, r"row 27: empty speaker_id", row("aa1-0.wav,one,aa,")),
+    Bad("rows that contradict each other", TRAIN, r"row 27: aa1-1\.wav has text 'three', but 'two' in row 3; keep one", row("aa1-1.wav,three,aa,aa1")),
+    Bad("a JSON row cut short", TRAIN + " --data corpus/more.jsonl", r"more\.jsonl, row 1: not a JSON object", file("corpus/more.jsonl", '{"file_name": "aa1')),
+    Bad("a misspelt split", TRAIN, r"unknown split 'trian' in .*row 2; did you mean 'train'", lambda folder: splits(folder, "trian", "test")),
+    Bad("a split that shares speakers", TRAIN.replace("--hold-out-speakers aa3 bb3", ""), r"shares 3 speakers.*--hold-out-speakers aa3.*--known-speakers", lambda folder: splits(folder, "train", "test")),
+    Bad("a program in wav.scp", TRAIN, r"wav\.scp, row 1: a pipe.*name the file instead", only("u1 sox x.wav -t wav - |\n")),
+    Bad("Kaldi without text", TRAIN, r"corpus/text: missing; a Kaldi data directory has", lambda folder: (only("u1 x.wav\n")(folder), remove("corpus/text")(folder))),
+    Bad("a language of one utterance", TRAIN, r"cc: .*(part is empty|no utterances)", row("aa1-0.wav,one,cc,cc1")),
+]  # fmt: skip
+
+FLAGS = [
+    Bad("a misspelt flag", TRAIN + " --minuts 3", "unknown flag '--minuts'; did you mean '--minutes'", real=True),
+    Bad("a misspelt language", TRAIN + " --languages aq bb", "unknown language 'aq' in corpus; did you mean 'aa'. known: aa, bb"),
+    Bad("a value of the wrong type", TRAIN + " --minutes ten", "--minutes.*ten"),
+    Bad("a number of speakers that is none", TRAIN + " --train-speakers aa=x", r"--train-speakers got 'aa=x'; expected a number, or LANGUAGE=NUMBER"),
+    Bad("speakers of a language that is not there", TRAIN + " --train-speakers cc=2", r"unknown language 'cc' in --train-speakers.*known: aa, bb"),
+    Bad("minutes of a language that is not there", TRAIN + " --train-minutes cc=2", r"unknown language 'cc' in --train-minutes.*known: aa, bb"),
+    Bad("more speakers than there are", TRAIN + " --train-speakers 9", "--train-speakers 9, but 2 speakers are left"),
+    Bad("an unknown speaker held out", TRAIN + " --hold-out-speakers aa33", "unknown speaker 'aa33' in corpus; did you mean 'aa3'"),
+    Bad("every speaker held out", TRAIN + " --hold-out-speakers aa1 aa2 aa3 bb3", "aa: all 3 speakers are held out"),
+    Bad("no such split file", TRAIN + " --split-file nowhere.json", r"nowhere\.json: cannot be read"),
+    Bad("a split file of other data", TRAIN + " --split-file run/splits.json", r"splits\.json: 1 of .* recordings of aa are not in the data", lambda folder: drop(folder, "aa1-0.wav")),
+    Bad("a budget below any utterance", TRAIN + " --train-minutes aa=0.0001", "0.0001 minutes hold no utterance of aa; ask for more"),
+    Bad("a sampling rate without an input layer", TRAIN + " --sample-rate 44100", "sampl.* rate.*44100.*16000"),
+    Bad("an odd subsampling", TRAIN + " --subsampling 3", "subsampling.*3"),
+    Bad("no time to train", TRAIN + " --minutes 0", "budget of 0.0 minutes trains nothing"),
+    Bad("a batch of nothing", TRAIN + " --batch-clips 0", "batch.* 0 .*1 or more"),
+    Bad("clips longer than a batch", TRAIN + " --batch-seconds 0.1", "longer than a whole batch.*larger batches"),
+    Bad("temperature 0", TRAIN + " --temperature 0", "temperature 0.0 must be above 0"),
+    Bad("a dropout above 1", TRAIN + " --dropout 2", "dropout.*2"),
+    Bad("a baseline of a language that is not there", TRAIN + " --monolingual cc", "unknown language 'cc' in --monolingual.*known: aa, bb"),
+    Bad("a misspelt encoder", TRAIN + " --encoder smal", "'smal'.*tiny, small, base"),
+    Bad("an encoder folder without weights", TRAIN + " --encoder bare", "bare.*model.safetensors", file("bare/config.json", '{"model_type": "wav2vec2"}')),
+    Bad("an encoder of another kind", TRAIN + " --encoder bare", "unknown encoder architecture 'bert' in bare", file("bare/config.json", '{"model_type": "bert"}')),
+    Bad("a device of another kind", TRAIN + " --device gpu", "unknown device 'gpu'.*known: auto, cpu, cuda"),
+    Bad("a run folder that is a file", TRAIN + " --out run/metrics.json", r"metrics\.json.*choose another"),
+    Bad("a run folder below a file", TRAIN + " --out run/metrics.json/new", r"metrics\.json.*choose another"),
+    Bad("a configuration that is not there", TRAIN + " --config nowhere.json", r"no configuration file nowhere\.json"),
+    Bad("a configuration with an unknown key", TRAIN + " --config run/config.json", r"unknown key 'minuts' in run/config\.json; did you mean 'minutes'", edit("run/config.json", minuts=3)),
+    Bad("a configuration of the wrong type", TRAIN + " --config run/config.json", r"'seed' in run/config\.json is \"one\"; expected int", edit("run/config.json", seed="one")),
+    Bad("a configuration that is no JSON", TRAIN + " --config run/log.txt", r"log\.txt is not JSON"),
+    Bad("resume with another plan", TRAIN + " --resume --minutes 7", r"another plan \(minutes: 0\.005 -> 7\.0\).*same one"),
+    Bad("resume with other data", TRAIN + " --resume", "other data.*give the same data", lambda folder: drop(folder, "aa1-0.wav")),
+    Bad("resume with another encoder", TRAIN + " --resume --encoder small", "encoder"),
+    Bad("resume from half a file", TRAIN + " --resume", r"state\.safetensors is not a whole safetensors file.*without --resume", cut("run/state.safetensors", 1000)),
+    Bad("resume from a pickle", TRAIN + " --resume", r"state\.safetensors is not a whole safetensors file.*pickled checkpoints are never loaded", pickled("run/state.safetensors")),
+    Bad("a grid without a recipe", GRID, "recipe"),
+    Bad("a grid of an unknown recipe", GRID + " --recipe recipes.asr_multilangual", "no module 'recipes.asr_multilangual'"),
+    Bad("a grid that varies nothing", GRID + " --recipe recipes.asr_multilingual --vary seed", "--vary seed: expected flag=value"),
+    Bad("a grid whose cells are given --out", GRID + " --recipe recipes.asr_multilingual -- --out x", "--out and --resume are given to each cell"),
+    Bad("a grid in a file", GRID + " --recipe recipes.asr_multilingual --out run/metrics.json", r"metrics\.json.*choose another"),
+    Bad("a grid whose cells fail", GRID + " --recipe recipes.asr_multilingual -- --minuts 3", r"1 of 1 cells failed, see study/cells/\*\.log"),
+    Bad("speech made into a file", SYNTHESIS + " --out run/metrics.json", r"metrics\.json is a file: the offline corpus needs a folder", real=True),
+    Bad("speech made among other files", SYNTHESIS + " --out corpus", r"corpus holds other files.*choose an empty folder"),
+    Bad("speech of an unknown size", SYNTHESIS + " --out new --size huge", "--size.*huge"),
+    Bad("speech over speech of another seed", SYNTHESIS + " --out new --seed 3", r"new holds another offline corpus \(size tiny, seed 1; wanted size tiny, seed 3\): choose another", file("new/synthesis.json", '{"format": 1, "size": "tiny", "seed": 1, "plan": "x", "finished": true}')),
+    Bad("a damaged stamp", SYNTHESIS + " --out new", r"synthesis\.json is damaged: remove new", file("new/synthesis.json", "{")),
+]  # fmt: skip
+
+CHECKPOINTS = [
+    Bad("no checkpoint", EVALUATE + " --checkpoint nowhere", r"no config\.json in nowhere \(found: no folder\); give a run"),
+    Bad("a folder without a checkpoint", TRANSCRIBE + " --checkpoint corpus noise.wav", r"no config\.json in corpus \(found: .*; give a run"),
+    Bad("a checkpoint of another version", TRANSCRIBE + " noise.wav", "checkpoint format 99, this version reads 1; train it again", edit("run/checkpoint/config.json", format_version=99), real=True),
+    Bad("a checkpoint of another kind", TRANSCRIBE + " noise.wav", "holds a 'wav2vec2' model, expected 'speech_tl_ctc'", edit("run/checkpoint/config.json", model_type="wav2vec2")),
+    Bad("a pickle where safetensors belong", TRANSCRIBE + " noise.wav", r"model\.safetensors cannot be read.*copy the checkpoint again", pickled(CHECKPOINT)),
+    Bad("a pickle beside no safetensors", TRANSCRIBE + " noise.wav", r"no model\.safetensors in run/checkpoint \(found: .*pytorch_model\.bin", lambda folder: (remove(CHECKPOINT)(folder), pickled("run/checkpoint/pytorch_model.bin")(folder))),
+    Bad("half a checkpoint", TRANSCRIBE + " noise.wav", r"model\.safetensors cannot be read.*copy the checkpoint again", cut(CHECKPOINT, 1000)),
+    Bad("a configuration cut short", TRANSCRIBE + " noise.wav", r"config\.json is not JSON.*copy the checkpoint again", cut("run/checkpoint/config.json", 100)),
+    Bad("a configuration that is a list", TRANSCRIBE + " noise.wav", r"config\.json.*copy the checkpoint again", file("run/checkpoint/config.json", "[]")),
+    Bad("another vocabulary", TRANSCRIBE + " noise.wav", "vocabulary is not the one this model was trained with", edit("run/checkpoint/config.json", symbols={"aa": ["<blank>"], "bb": ["<blank>"]})),
+    Bad("an encoder of another width", TRANSCRIBE + " noise.wav", r"model\.safetensors cannot be read.*copy the checkpoint again", lambda folder: widen(folder)),
+]  # fmt: skip
+
+USE = [
+    Bad("nothing to transcribe", TRANSCRIBE, "(?i)files"),
+    Bad("a recording that is not there", TRANSCRIBE + " nowhere.wav", r"nowhere\.wav: no such file, expected an audio file"),
+    Bad("a folder for a recording", TRANSCRIBE + " corpus", "corpus: is a folder, expected an audio file"),
+    Bad("0 bytes", TRANSCRIBE + " empty.wav", r"empty\.wav: 0 bytes long, expected audio", file("empty.wav")),
+    Bad("text for audio", TRANSCRIBE + " text.wav", r"text\.wav: not audio.*ffmpeg", file("text.wav", "not audio")),
+    Bad("NaN in a recording", TRANSCRIBE + " nan.wav", r"nan\.wav: 1 of 8000 samples are NaN or infinite", sound("nan.wav", NAN)),
+    Bad("an unknown language", TRANSCRIBE + " --language ba noise.wav", "unknown language 'ba' in this checkpoint; did you mean"),
+    Bad("no calibration", TRANSCRIBE + " noise.wav", "not calibrated to tell languages apart; name one of aa, bb", edit("run/checkpoint/config.json", calibration={})),
+    Bad("an unknown format", TRANSCRIBE + " --format doc noise.wav", "--format.*doc"),
+    Bad("transcripts into a file", TRANSCRIBE + " --out run/metrics.json noise.wav", r"metrics\.json.*choose another"),
+    Bad("two transcripts of one name", TRANSCRIBE + " --out new noise.wav corpus/noise.wav", "would both be written to new/noise.txt; rename one"),
+    Bad("a language without a head", EVALUATE + " --split all", "unknown language 'cc' in this checkpoint.*known: aa, bb", row("noise.wav,one,cc,cc1")),
+    Bad("a language that is not in the data", EVALUATE + " --languages ab", "unknown language 'ab' in corpus; did you mean.*known: aa, bb"),
+    Bad("tables into a folder", EVALUATE + " --out run", "run.*(choose another|is a folder)"),
+    Bad("other data than the run's", EVALUATE, r"splits\.json: 1 of .*not in the data.*--split all", lambda folder: drop(folder, "aa3-0.wav")),
+]  # fmt: skip
+
+
+def rows(folder: Path) -> list[list[str]]:
+    return [line.split(",") for line in (folder / "corpus/metadata.csv").read_text(encoding="utf-8-sig").split()]
+
+
+def rewrite(folder: Path, lines: Sequence[Sequence[str]]) -> None:
+    table(folder, "\n".join(map(",".join, lines)) + "\n")
+
+
+def segment(folder: Path, name: str, start: float) -> None:
+    """A start second for one recording."""
+    header, *lines = rows(folder)
+    rewrite(folder, [[*header, "start"], *([*line, str(start) if line[0] == name else ""] for line in lines)])
+
+
+def splits(folder: Path, *names: str) -> None:
+    """A split column with these names in turn."""
+    header, *lines = rows(folder)
+    named = [[*line, names[int(line[0][4]) % len(names)]] for line in lines]
+    rewrite(folder, [[*header, "split"], *named])
+
+
+def respell(folder: Path, text: str) -> None:
+    header, *lines = rows(folder)
+    rewrite(folder, [header, *([line[0], text if line[0] == "aa1-1.wav" else line[1], *line[2:]] for line in lines)])
+
+
+def drop(folder: Path, name: str) -> None:
+    rewrite(folder, [line for line in rows(folder) if line[0] != name])
+
+
+def widen(folder: Path) -> None:
+    config = json.loads((folder / "run/checkpoint/config.json").read_text(encoding="utf-8"))
+    edit("run/checkpoint/config.json", encoder=config["encoder"] | {"hidden_size": 32})(folder)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A corpus full of what is handled, and the run that was trained on it."""
+
+    folder: Path
+    said: str
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """24 clips of two languages and six speakers; BOM, CRLF, a duplicate row, stereo, silence, 0.05 s, an `ö` in test."""
+    folder = tmp_path_factory.mktemp("bad")
+    noise = np.random.default_rng(0)
+    (folder / "corpus").mkdir()
+    lines = ["file_name,text,language,speaker_id"]
+    for language, words in (("aa", ("one", "two")), ("bb", ("tres", "dos"))):
+        for speaker in (1, 2, 3):
+            for k in range(4):
+                name = f"{language}{speaker}-{k}.wav"
+                clip = 0.1 * noise.standard_normal(6400 + 800 * k)
+                soundfile.write(folder / "corpus" / name, clip, RATE)
+                lines.append(f"{name},{words[k % 2]},{language},{language}{speaker}")
+    lines[-1] = lines[-1].replace("dos", "dös")
+    lines.append(lines[1])
+    soundfile.write(folder / "corpus/aa1-0.wav", 0.1 * noise.standard_normal((22050, 2)), 44100)
+    soundfile.write(folder / "corpus/aa1-1.wav", np.zeros(8000), RATE)
+    soundfile.write(folder / "corpus/aa2-0.wav", NOISE[:800], RATE)
+    (folder / "corpus/metadata.csv").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode() + b"\r\n")
+    soundfile.write(folder / "noise.wav", NOISE, RATE)
+    done = subprocess.run(real(TRAIN), cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for name in ("systems", "tensorboard"):
+        shutil.rmtree(folder / "run" / name)
+    return Finished(folder, done.stderr)
+
+
+@pytest.fixture
+def folder(finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy to spoil, in which the command runs."""
+    shutil.copytree(finished.folder, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def real(words: str) -> list[str]:
+    return [sys.executable, "-m", *shlex.split(words)]
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {str(path): sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("bad", [*CORPUS, *FLAGS, *CHECKPOINTS, *USE], ids=lambda bad: bad.name.replace(" ", "_"))
+def test_one_clear_line(bad: Bad, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    bad.spoil(folder)
+    before = contents(folder)
+    if bad.real:
+        done = subprocess.run(real(bad.words), env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        code, said = done.returncode, done.stderr
+    else:
+        module, *words = shlex.split(bad.words)
+        code, said = COMMANDS[module](words), capfd.readouterr().err
+    assert code == 2 and "Traceback" not in said
+    assert re.fullmatch(r"error: .+\n", said), said
+    assert re.search(bad.says, said), said
+    assert before.items() <= contents(folder).items()
