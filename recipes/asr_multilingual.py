@@ -1,7 +1,7 @@
 """Many languages share one encoder, each with its own CTC head, beside what each reaches alone.
 
 The main recipe: the shared encoder with heads, monolingual baselines of the same size, and the control in which all
-languages share one head over the union of their symbols. A monolingual baseline is the better (by validation loss) of
+languages share one head over the union of their symbols. A monolingual baseline is the better (by validation) of
 two runs: as many updates as the whole shared run had, and as many as the shared run spent on that language.
 
     python -m recipes.asr_multilingual --out runs/demo
@@ -21,6 +21,7 @@ from speech_tl.baselines import mfcc_ridge
 from speech_tl.data import splits, synthesis
 from speech_tl.data.preparation import Division, Language, by_language, prepare
 from speech_tl.device import chosen
+from speech_tl.errors import unknown_name
 from speech_tl.report import Report, text, write
 from speech_tl.results import Evaluation, compare
 from speech_tl.systems import Settings, System, fit_short_clips, learn_to_tell_languages, train
@@ -56,10 +57,18 @@ class Config:
     """Frames of 10 ms per output frame, for an encoder from scratch."""
     minutes: float = 2.0
     """CPU-minutes of training for the shared model, wall minutes on a GPU; the others get as many updates."""
+    steps: int | None = None
+    """Updates of the shared model, in the place of minutes."""
+    epochs: float | None = None
+    """Passes of the shared model through the data, in the place of minutes."""
+    validate_every: int = 200
+    """Updates between validations, and between saved states."""
     peak_rate: float = 2e-3
     """Learning rate after the warm-up."""
     dropout: float = 0.0
     """Of the encoder."""
+    augment: bool = True
+    """Vary training clips in speed, formants, tempo and noise, and mask them."""
     temperature: float = 2.0
     """Languages are drawn in proportion to size^(1/temperature)."""
     batch_seconds: float = 32.0
@@ -88,12 +97,17 @@ AUGMENTATION = Augmentation(
 def main(config: Config) -> Report:
     began = time.monotonic()
     if config.tiny:
-        config = replace(config, encoder="tiny", minutes=0.05)
-    configuration.save(config, config.out / "config.json")
+        config = replace(config, encoder="tiny", steps=config.steps or 40, validate_every=10)
+    chosen(config.device)
 
     # Data
     data = _data(config)
-    splits.save({code: language.split for code, language in data.items()}, config.out / "splits.json")
+    for code in config.monolingual:
+        if code not in data:
+            raise unknown_name("language", code, data, where="--monolingual")
+    if not (config.resume and (config.out / "config.json").exists()):
+        configuration.save(config, config.out / "config.json")
+        splits.save({code: language.split for code, language in data.items()}, config.out / "splits.json")
     subsampling, least_frames, short_clips = fit_short_clips(data, config.subsampling)
     notes = (*(language.description for language in data.values()), short_clips)
     print("\n".join(notes), file=sys.stderr)
@@ -104,7 +118,7 @@ def main(config: Config) -> Report:
         subsampling=subsampling,
         least_frames=least_frames,
         dropout=config.dropout,
-        augmentation=AUGMENTATION,
+        augmentation=AUGMENTATION if config.augment else None,
         temperature=config.temperature,
         batch_seconds=config.batch_seconds,
         batch_clips=config.batch_clips,
@@ -112,10 +126,17 @@ def main(config: Config) -> Report:
     )
 
     # Train
-    plan = Plan(minutes=config.minutes, peak_rate=config.peak_rate, validate_every=200, average=0.99)
+    plan = Plan(
+        minutes=config.minutes if config.steps is None and config.epochs is None else None,
+        steps=config.steps,
+        epochs=config.epochs,
+        peak_rate=config.peak_rate,
+        validate_every=config.validate_every,
+        average=0.99,
+    )
     build = partial(train, settings=settings, seed=config.seed, resume=config.resume)
     shared = build("shared_heads", data, plan=plan, folder=config.out)
-    plan = replace(plan, minutes=None, steps=shared.history.steps)
+    plan = replace(plan, minutes=None, epochs=None, steps=shared.history.steps)
     union = build("union_head", data, plan=plan, folder=config.out / "systems/union", union=True)
     sizes = [len(language.train) for language in data.values()]
     shares = temperature_probabilities(sizes, temperature=config.temperature).tolist()
@@ -133,7 +154,7 @@ def main(config: Config) -> Report:
                 for kind, steps in budgets.items()
                 for folder in [config.out / f"systems/{code}_{kind}"]
             ]
-            alone[code] = min(runs, key=lambda run: run.history.best_score or 0.0)
+            alone[code] = min(runs, key=lambda run: run.validation_error)
 
     # Evaluate
     return _report(config, data, shared, union, alone, notes=notes, seconds=time.monotonic() - began)

@@ -17,6 +17,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from speech_tl import files
 from speech_tl.data.batches import frames_needed
 from speech_tl.data.clips import Clips
 from speech_tl.data.manifest import Utterance, read
@@ -122,6 +123,8 @@ def main(config: Config) -> Report:
     started = time.monotonic()
     if not config.data:
         raise InputError("--data names no corpus; give a folder or hub:NAME:CONFIG")
+    if config.out and config.out.is_dir():
+        raise InputError(f"--out {config.out} is a folder; give a file to write, such as {config.out}/test.json")
     model = load(config.checkpoint, device=chosen(config.device))
     evaluation = Evaluation(())
     for language, utterances in _chosen(config, model).items():
@@ -144,7 +147,7 @@ def main(config: Config) -> Report:
             print(f"\n{name.replace('_', ' ')}\n{text(rows)}")
     if config.out:
         written = json.dumps(report.metrics(), indent=1, ensure_ascii=False, allow_nan=False)
-        config.out.write_text(written + "\n", encoding="utf-8")
+        files.write(config.out, written + "\n")
     return report
 
 

@@ -21,16 +21,19 @@ def errors_by_language(rows: Sequence[Mapping[str, Any]], *, by: str) -> Figure:
 
 
 def learning_curves(histories: Mapping[str, History]) -> list[Figure]:
-    """Training and validation loss of every system over its CPU-minutes (wall minutes on a GPU)."""
-    train = {name: [(row["step"], row["loss"]) for row in h.losses] for name, h in histories.items()}
-    valid = {name: [(row["step"], row["score"]) for row in h.validations] for name, h in histories.items()}
-    axes = {"x": "steps", "y": "CTC loss per symbol (nats)"}
+    """Training loss and validation error of every system over its updates."""
+    loss = {name: [(row["step"], row["loss"]) for row in h.losses] for name, h in histories.items()}
+    error = {name: [(row["step"], row["score"]) for row in h.validations] for name, h in histories.items()}
     return [
-        Figure("Training loss", "On augmented clips, the mean since the point before.", curves(train, **axes)),
         Figure(
-            "Validation loss",
-            "On clips kept back from training; its lowest point is kept.",
-            curves(valid, **axes),
+            "Training loss",
+            "CTC loss per symbol (nats) on augmented clips, the mean since the point before.",
+            curves(loss, x="updates", y="loss (nats)"),
+        ),
+        Figure(
+            "Validation error",
+            "Character error on clips kept back from training, averaged over languages; its lowest point is kept.",
+            curves(error, x="updates", y="character error (%)"),
         ),
     ]
 

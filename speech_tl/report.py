@@ -9,7 +9,6 @@ import html
 import io
 import json
 import math
-import os
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,6 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from speech_tl import files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -74,16 +75,10 @@ class Report:
 
 
 def write(report: Report, run: Path) -> None:
-    """Leaves `metrics.json` and `report.html` in the folder of a run; each file is whole or absent."""
-    run.mkdir(parents=True, exist_ok=True)
+    """Leaves `metrics.json` and `report.html` in the folder of a run; each file is whole or as it was."""
     metrics = json.dumps(report.metrics(), indent=1, ensure_ascii=False, allow_nan=False)
-    for name, text in (("metrics.json", metrics + "\n"), ("report.html", page(report))):
-        aside = run / f".{name}.{os.getpid()}"
-        try:
-            aside.write_text(text, encoding="utf-8")
-            aside.replace(run / name)
-        finally:
-            aside.unlink(missing_ok=True)
+    files.write(run / "metrics.json", metrics + "\n")
+    files.write(run / "report.html", page(report))
 
 
 def page(report: Report) -> str:

@@ -70,6 +70,11 @@ class Evaluation:
     def __add__(self, other: "Evaluation") -> "Evaluation":
         return Evaluation(self.results + other.results)
 
+    @property
+    def cer(self) -> float:
+        """Character error over all results, percent."""
+        return sum((result.characters for result in self.results), Errors()).rate
+
     def of(self, languages: Collection[str]) -> "Evaluation":
         """The results in these languages."""
         return Evaluation(tuple(result for result in self.results if result.language in languages))

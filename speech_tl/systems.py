@@ -11,11 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from speech_tl.augmentation import Augmentation
-from speech_tl.data.batches import Examples, SpeechBatch, SpeechBatches, feasibility
+from speech_tl.data.batches import SpeechBatch, SpeechBatches, feasibility
 from speech_tl.data.preparation import Language
 from speech_tl.device import leads
 from speech_tl.errors import InputError
@@ -59,6 +58,11 @@ class System:
     history: History
     folder: Path
 
+    @property
+    def validation_error(self) -> float:
+        """Character error (%) of the model that was kept, on the validation clips."""
+        return 100.0 if self.history.best_score is None else self.history.best_score
+
     def test(self, data: Mapping[str, Language]) -> Evaluation:
         """Results on the test clips of the languages it knows."""
         known = [language for code, language in data.items() if code in self.model.languages]
@@ -78,20 +82,18 @@ def train(
 ) -> System:
     """Trains one encoder with a head per language (or one head for the union of their symbols) and keeps the best.
 
-    The loss is CTC on the batch's own head; the language of a batch is drawn with temperature. The score that selects
-    is the CTC loss on the validation clips, averaged over languages.
+    The loss is CTC on the batch's own head; the language of a batch is drawn with temperature. What is kept is the
+    model with the lowest character error on the validation clips, averaged over languages.
     """
     print(f"training {name} on {', '.join(data)} in {folder}", file=sys.stderr, flush=True)
     seed_everything(seed)
     streams = Streams(seed)
     model = _untrained(data, settings, union=union)
     name_infeasible(data, model, speed=settings.augmentation.fastest if settings.augmentation else 1.0)
-    train_set = {code: d.examples(d.train, model.units(code)) for code, d in data.items()}
-    valid_set = {code: d.examples(d.valid, model.units(code)) for code, d in data.items()}
-    samples = int(settings.batch_seconds * max(d.train.sample_rate for d in data.values()))
+    examples = {code: language.examples(language.train, model.units(code)) for code, language in data.items()}
     order = GroupBatches(
         {code: d.train.lengths for code, d in data.items()},
-        max_total=samples,
+        max_total=int(settings.batch_seconds * max(d.train.sample_rate for d in data.values())),
         max_items=settings.batch_clips,
         temperature=settings.temperature,
         generator=streams.generator("batches"),
@@ -104,12 +106,12 @@ def train(
 
     history = fit(
         model,
-        SpeechBatches(train_set, order),
+        SpeechBatches(examples, order),
         terms,
         plan=plan,
         out=folder,
         streams=streams,
-        validate=partial(_validation_loss, data=valid_set, samples=samples),
+        validate=partial(_validation_error, data=data),
         on_best=lambda best: ctc.save(best, folder / "checkpoint"),
         resume=resume,
         device=settings.device,
@@ -135,17 +137,13 @@ def _untrained(data: Mapping[str, Language], settings: Settings, *, union: bool)
     )
 
 
-@torch.no_grad()
-def _validation_loss(model: ctc.MultilingualCTC, *, data: Mapping[str, Examples], samples: int) -> float:
-    """CTC loss per symbol on clips kept back, averaged over languages, in batches of so many padded samples."""
-    device = next(model.parameters()).device
-    scores = []
-    for examples in data.values():
-        batches = [batch.to(device) for batch in examples.in_order(max_total=samples)]
-        symbols = [int(batch.target_lengths.sum()) for batch in batches]
-        losses = [float(_losses(model, batch)["ctc"]) for batch in batches]
-        scores.append(sum(n * loss for n, loss in zip(symbols, losses, strict=True)) / sum(symbols))
-    return sum(scores) / len(scores)
+def _validation_error(model: ctc.MultilingualCTC, *, data: Mapping[str, Language]) -> float:
+    """Character error on the clips kept back, averaged over languages.
+
+    Not their loss: that rises with confidence while errors still fall (recipes/LOG.md).
+    """
+    errors = [evaluate(model, language.valid.utterances, language.valid).cer for language in data.values()]
+    return sum(errors) / len(errors)
 
 
 def _losses(

@@ -18,6 +18,7 @@ import torch
 import tyro
 from torch import Tensor
 
+from speech_tl import files as documents
 from speech_tl.captions import FORMATS, Transcript, Word
 from speech_tl.data import audio
 from speech_tl.device import chosen
@@ -194,7 +195,7 @@ def main(config: Config) -> None:
         print(f"{file}: {seconds:.1f} s in {took:.1f} s ({speed}){told}", file=sys.stderr)
         written = FORMATS[config.format][1](transcript)
         if target:
-            target.write_text(written, encoding="utf-8")
+            documents.write(target, written)
         else:
             named = config.format == "text" and len(files) > 1
             print(f"{file}\t{written}" if named else written, end="", flush=True)

@@ -19,6 +19,7 @@ PACKAGES = ("speech_tl", "nmt_zero_shot", "recipes")
 FLOORS = {
     "speech_tl": 0,  # the package itself: a version
     "speech_tl.errors": 0,
+    "speech_tl.files": 0,
     "speech_tl.device": 0,
     "speech_tl.torchaudio_shim": 0,
     "speech_tl.training": 1,

@@ -126,6 +126,8 @@ class Examples:
 class Order(Protocol):
     """An endless, resumable order of (language, indices): `speech_tl.training.sampling.GroupBatches`."""
 
+    batches_per_epoch: int
+
     def __next__(self) -> tuple[str, Sequence[int]]: ...
 
     def state_dict(self) -> dict[str, Any]: ...
@@ -139,6 +141,7 @@ class SpeechBatches:
     def __init__(self, examples: Mapping[str, Examples], order: Order) -> None:
         self.examples = examples
         self.order = order
+        self.batches_per_epoch = order.batches_per_epoch
 
     def __iter__(self) -> "SpeechBatches":
         return self

@@ -92,12 +92,20 @@ def prepare(
     for code in languages:
         if code not in found:
             raise unknown_name("language", code, found, where=", ".join(sources))
+    for flag, numbers in (
+        ("--train-speakers", division.train_speakers),
+        ("--test-speakers", division.test_speakers),
+        ("--train-minutes", train_minutes),
+    ):
+        for code in numbers or ():
+            if code and code not in found:
+                raise unknown_name("language", code, found, where=flag)
     speakers = {u.speaker for parts in found.values() for _, part in parts for u in part}
     for speaker in division.hold_out_speakers:
         if speaker not in speakers:
             raise unknown_name("speaker", speaker, speakers, where=", ".join(sources))
     return {
-        code: _language(code, found[code], division, sample_rate, (train_minutes or {}).get(code), seed, cache)
+        code: _language(code, found[code], division, sample_rate, _of(train_minutes, code), seed, cache)
         for code in languages or found
     }
 
@@ -151,7 +159,7 @@ def _language(
     return Language(code, whole, units, say, train, valid, test)
 
 
-def _of(numbers: Mapping[str, int] | None, code: str) -> int | None:
+def _of(numbers: Mapping[str, T] | None, code: str) -> T | None:
     return (numbers or {}).get(code, (numbers or {}).get(""))
 
 

@@ -91,19 +91,20 @@ def kaldi(folder: Path) -> Iterator[Row]:
 
 def table(file: Path, *, required: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
     """(where, cells) of a CSV (quoted), TSV (never quoted, as Common Voice writes it) or JSON-lines file."""
-    for where, cells in _json_lines(file) if file.suffix == ".jsonl" else _delimited(file):
+    for where, cells in _json_lines(file) if file.suffix == ".jsonl" else _delimited(file, required):
         if absent := [name for name in required if name not in cells]:
             raise InputError(f"{where}: no column {', '.join(absent)}; columns found: {', '.join(cells)}")
         yield where, cells
 
 
-def _delimited(file: Path) -> Iterator[tuple[str, dict[str, str]]]:
+def _delimited(file: Path, required: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
     tabs = file.suffix == ".tsv"
     with file.open(encoding="utf-8-sig", newline="") as lines:
         reader = csv.reader(
             lines, delimiter="\t" if tabs else ",", quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
         )
         header: list[str] = []
+        number = 0
         try:
             for number, row in enumerate(reader, start=1):
                 if not header:
@@ -114,6 +115,7 @@ def _delimited(file: Path) -> Iterator[tuple[str, dict[str, str]]]:
                     raise InputError(
                         f"{file}, row {number}: {len(row)} cells, but the header has {len(header)} columns "
                         f"({', '.join(header)})"
+                        + ("; a quote may never be closed" if any("\n" in cell for cell in row) else "")
                     )
                 elif row:
                     yield f"{file}, row {number}", dict(zip(header, row, strict=True))
@@ -121,6 +123,9 @@ def _delimited(file: Path) -> Iterator[tuple[str, dict[str, str]]]:
             raise _bad_encoding(file) from None
         except csv.Error as error:
             raise InputError(f"{file}, row {reader.line_num}: not readable as a table ({error})") from None
+        if number < 2:
+            found = "a header and no rows" if header else "empty"
+            raise InputError(f"{file} is {found}; expected a header with {', '.join(required)}, then a row each")
 
 
 def _json_lines(file: Path) -> Iterator[tuple[str, dict[str, str]]]:

@@ -5,12 +5,12 @@ language has (kind, task, note) is for the reader.
 """
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from speech_tl import files
 from speech_tl.errors import InputError, unknown_name
 
 FORMAT = 1
@@ -18,12 +18,8 @@ PARTS = ("train", "valid", "test")
 
 
 def write(path: str | Path, languages: Mapping[str, Mapping[str, Any]]) -> None:
-    """Written aside, then renamed."""
-    path = Path(path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
     stored = {"format": FORMAT, "languages": languages}
-    aside.write_text(json.dumps(stored, ensure_ascii=False, indent=1), encoding="utf-8")
-    os.replace(aside, path)
+    files.write(Path(path), json.dumps(stored, ensure_ascii=False, indent=1))
 
 
 def read(path: Path, language: str) -> tuple[list[str], list[str], list[str]]:

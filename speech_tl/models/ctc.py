@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
@@ -170,11 +171,11 @@ class MultilingualCTC(PreTrainedModel):
         target_lengths: Tensor,
         augmentation: Augmentation | None = None,
     ) -> dict[str, Tensor]:
-        """audio: (B, N), samples: (B,), targets: (B, S), target_lengths: (B,) -> named scalars, in nats per symbol.
+        """audio: (B, N), samples: (B,), targets: (B, S), target_lengths: (B,) -> named scalars.
 
-        `ctc` is −log p(targets) of the language's head on the last block, `intermediate_ctc` that of the same head on
-        the middle block, which brings a gradient to the lower blocks early (Lee & Watanabe 2021). Utterances with more
-        symbols than frames count as 0.
+        `ctc` is −log p(targets) per symbol (nats), averaged over utterances, of the language's head on the last block;
+        `intermediate_ctc` that of the same head on the middle block, which brings a gradient to the lower blocks early
+        (Lee & Watanabe 2021). Utterances with more symbols than frames count as 0.
         """
         hidden, frames = self.encoder(audio, samples, self.sample_rate(language), augmentation=augmentation)
         head = self._head(language)
@@ -184,7 +185,7 @@ class MultilingualCTC(PreTrainedModel):
             each = nn.functional.ctc_loss(
                 log_probabilities, targets, frames, target_lengths, reduction="none", zero_infinity=True
             )
-            losses[name] = each.sum() / target_lengths.sum()
+            losses[name] = (each / target_lengths).mean()
         return losses
 
     def _head(self, language: str) -> nn.Module:
@@ -241,7 +242,10 @@ def save(model: MultilingualCTC, folder: Path) -> None:
     for vocabulary in tokens.values():
         vocabulary.setdefault("|", len(vocabulary))
     with replace_folder(folder) as aside:
-        model.save_pretrained(aside)
+        try:
+            model.save_pretrained(aside)
+        except SafetensorError as error:  # hides the errno of a full disk
+            raise InputError(f"{folder} cannot be written ({error}); free some space and run again") from None
         (aside / "vocab.json").write_text(json.dumps(tokens, ensure_ascii=False, indent=1), encoding="utf-8")
         Wav2Vec2CTCTokenizer(
             str(aside / "vocab.json"),
@@ -274,6 +278,8 @@ def load(folder: Path | str, *, device: str = "cpu") -> MultilingualCTC:
         settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{folder / 'config.json'} is not JSON ({error}); copy the checkpoint again") from None
+    if not isinstance(settings, dict):
+        raise InputError(f"{folder / 'config.json'} is not a JSON object; copy the checkpoint again")
     if settings.get("model_type") != MultilingualCTCConfig.model_type:
         raise InputError(
             f"{folder} holds a {settings.get('model_type')!r} model, expected {MultilingualCTCConfig.model_type!r}; "
@@ -284,7 +290,7 @@ def load(folder: Path | str, *, device: str = "cpu") -> MultilingualCTC:
             f"{folder} is of checkpoint format {settings.get('format_version')}, this version reads {FORMAT}; "
             "train it again or install the version that wrote it"
         )
-    if vocabulary_digest(settings["symbols"]) != settings["digest"]:
+    if vocabulary_digest(settings.get("symbols", {})) != settings.get("digest"):
         raise InputError(f"{folder}: the vocabulary is not the one this model was trained with; copy both again")
     try:
         model: MultilingualCTC = MultilingualCTC.from_pretrained(folder, use_safetensors=True)

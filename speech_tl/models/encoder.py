@@ -61,11 +61,18 @@ SIZES: Mapping[str, tuple[int, int, int, int, int]] = {
 BINS: Mapping[int, int] = {16000: 80, 8000: 64}
 """Mel bins by sampling rate; the width of the features tells an input layer which rate it hears."""
 
+SUBSAMPLINGS = (2, 4, 8)
+"""Frames in per frame out that an encoder from scratch can have."""
+
 
 def from_size(size: str, *, subsampling: int = 4, dropout: float = 0.1) -> dict[str, Any]:
     """The configuration of a FastConformer to train from scratch: one frame out for `subsampling` frames of 10 ms."""
     if size not in SIZES:
         raise unknown_name("encoder size", size, SIZES)
+    if subsampling not in SUBSAMPLINGS:
+        raise InputError(f"subsampling by {subsampling}: expected one of {', '.join(map(str, SUBSAMPLINGS))}")
+    if not 0 <= dropout < 1:
+        raise InputError(f"dropout is {dropout:g}: expected a share of at least 0 and below 1, such as 0.1")
     width, blocks, heads, inner, channels = SIZES[size]
     config: PreTrainedConfig = AutoConfig.for_model(
         "parakeet_encoder",
@@ -145,6 +152,9 @@ class SpeechEncoder(nn.Module):
         if not self.family.padding_safe:
             logger.warning("%s: padding a clip changes its result; keep batches to one length", body.config.model_type)
         if self.family.reads == "log_mel":
+            if strange := sorted(set(rates) - set(BINS)):
+                known = " or ".join(map(str, BINS))
+                raise InputError(f"no input layer for a sampling rate of {strange[0]} Hz; expected {known}")
             self.front = nn.ModuleDict({str(rate): LogMel(rate, BINS[rate]) for rate in rates})
             own = body.config.num_mel_bins
             layers: dict[str, nn.Module] = {

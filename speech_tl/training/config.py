@@ -11,6 +11,7 @@ import hashlib
 import io
 import itertools
 import json
+import os
 import sys
 import types
 import typing
@@ -20,27 +21,46 @@ from typing import Any, Literal, TypeVar
 
 import tyro
 
+from speech_tl import files
 from speech_tl.errors import InputError, unknown_name
 
 C = TypeVar("C")
 
-USER_ERRNOS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG}
+USER_ERRNOS = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.ENAMETOOLONG,
+}
 """What the system answers to a path that a user chose badly."""
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""No space left on the device, a quota used up, a limit on the size of a file."""
 
 
 def command(main: Callable[[C], object], config_type: type[C], argv: Sequence[str] | None = None) -> int:
     """Parse, run, return the exit code: 0, 2 (the user's input), 130 (interrupted); other errors are ours."""
     try:
         main(parse(config_type, sys.argv[1:] if argv is None else argv, about=main))
+        sys.stdout.flush()
     except InputError as error:
         return _refuse(str(error))
     except KeyboardInterrupt as interrupt:
         print(str(interrupt) or "interrupted; run again with --resume to continue", file=sys.stderr)
         return 130
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno == errno.EPIPE:  # whoever read our output has had enough
+            _discard_output()
+            return 0
+        if error.errno in FULL:
+            _discard_output()
             place = f" while writing {error.filename}" if error.filename else ""
-            return _refuse(f"disk full{place}: free some space, then run again (with --resume after training began)")
+            return _refuse(
+                f"disk full{place} ({os.strerror(error.errno)}): free some space, then run again "
+                "(with --resume after training began)"
+            )
         if error.errno in USER_ERRNOS:
             return _refuse(f"{error.filename}: {error.strerror}; choose another path or change its permissions")
         raise
@@ -77,8 +97,7 @@ def parse(config_type: type[C], argv: Sequence[str], *, about: Callable[..., obj
 
 
 def save(config: Any, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(to_dict(config), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    files.write(path, json.dumps(to_dict(config), indent=2, ensure_ascii=False) + "\n")
 
 
 def load(config_type: type[C], path: Path) -> C:
@@ -171,6 +190,17 @@ def _one_line(panel: str) -> str:
     ]
     message = paragraphs[0 if panel.startswith("╭") else 1 :][:1]
     return message[0].removeprefix("Error parsing ") if message else "the command line was not understood; see --help"
+
+
+def _discard_output() -> None:
+    """What could not be written would be tried again, and fail again, when Python leaves."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        return
+    with contextlib.suppress(OSError):  # no file behind it
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
 
 def _refuse(message: str) -> int:
