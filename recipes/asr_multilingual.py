@@ -49,8 +49,8 @@ class Config:
     """Allow speakers that are both in training and in test."""
     train_minutes: tuple[str, ...] = ()
     """At most so many minutes of training speech: LANGUAGE=MINUTES."""
-    sample_rate: int = 16000
-    """Hz all audio is brought to: 16000 or 8000."""
+    sample_rate: tuple[str, ...] = ("16000",)
+    """Hz audio is brought to, 16000 or 8000, or LANGUAGE=HZ: languages of one rate share their input layers."""
     encoder: str = "small"
     """tiny, small or base to train from scratch; or a folder or hub id of a pretrained encoder."""
     subsampling: int = 4
@@ -174,7 +174,7 @@ def _data(config: Config) -> dict[str, Language]:
         sources,
         languages=config.languages,
         division=division,
-        sample_rate=config.sample_rate,
+        sample_rates=by_language(config.sample_rate, int, flag="--sample-rate"),
         train_minutes=by_language(config.train_minutes, float, flag="--train-minutes"),
         seed=config.seed,
     )

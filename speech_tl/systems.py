@@ -22,6 +22,7 @@ from speech_tl.evaluate import Evaluation, evaluate
 from speech_tl.models import ctc
 from speech_tl.models.identification import calibrate, confusion_rows, head_scores
 from speech_tl.phonology.units import Units
+from speech_tl.torchaudio_shim import torchaudio
 from speech_tl.training.loop import History, Plan, fit
 from speech_tl.training.sampling import GroupBatches
 from speech_tl.training.seeding import Streams, seed_everything
@@ -173,7 +174,11 @@ def learn_to_tell_languages(system: System, data: Mapping[str, Language]) -> lis
     for part in ("valid", "test"):
         clips = {code: getattr(language, part) for code, language in data.items()}
         spoken[part] = [code for code, own in clips.items() for _ in range(len(own))]
-        waveforms = [own[index] for own in clips.values() for index in range(len(own))]
+        waveforms = [
+            torchaudio.functional.resample(own[index], own.sample_rate, rate)
+            for own in clips.values()
+            for index in range(len(own))
+        ]
         scores[part] = head_scores(model, waveforms, sample_rate=rate)
     calibration = calibrate(scores["valid"], spoken["valid"], languages=model.languages)
     model.config.calibration = calibration.to_dict()

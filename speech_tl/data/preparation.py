@@ -41,7 +41,7 @@ class Language:
             for name, clips in (("train", self.train), ("valid", self.valid), ("test", self.test))
         )
         rate = self.train.sample_rate
-        return f"{self.code}: {sizes} at {rate} Hz; {self.split.kind}, {self.split.task}; {self.split.note}"
+        return f"{self.code} ({self.split.task}): {sizes} at {rate} Hz; {self.split.note}"
 
     def examples(self, part: Clips, units: Units | None = None) -> Examples:
         """A part with its targets in this language's units, or in a wider set."""
@@ -55,7 +55,7 @@ class Division:
 
     hold_out_speakers: tuple[str, ...] = ()
     train_speakers: Mapping[str, int] | None = None
-    """Language -> how many; `""` stands for every language."""
+    """Language -> how many; `""` for every language."""
     test_speakers: Mapping[str, int] | None = None
     split_file: Path | None = None
     known_speakers: bool = False
@@ -66,7 +66,7 @@ def prepare(
     *,
     languages: Sequence[str] = (),
     division: Division | None = None,
-    sample_rate: int = 16000,
+    sample_rates: Mapping[str, int] | None = None,
     train_minutes: Mapping[str, float] | None = None,
     seed: int = 0,
     cache: Path | None = None,
@@ -76,6 +76,7 @@ def prepare(
     Args:
         sources: corpora as `manifest.read` takes them; a language found in several is split in each and joined.
         languages: only these; all where empty.
+        sample_rates: language -> Hz its audio is brought to, `""` for every language; 16000 where absent.
         train_minutes: language -> at most so much training speech, drawn by seed.
         cache: folder for decoded audio.
 
@@ -96,6 +97,7 @@ def prepare(
         ("--train-speakers", division.train_speakers),
         ("--test-speakers", division.test_speakers),
         ("--train-minutes", train_minutes),
+        ("--sample-rate", sample_rates),
     ):
         for code in numbers or ():
             if code and code not in found:
@@ -105,7 +107,15 @@ def prepare(
         if speaker not in speakers:
             raise unknown_name("speaker", speaker, speakers, where=", ".join(sources))
     return {
-        code: _language(code, found[code], division, sample_rate, _of(train_minutes, code), seed, cache)
+        code: _language(
+            code,
+            found[code],
+            division,
+            sample_rate=_of(sample_rates, code) or 16000,
+            train_minutes=_of(train_minutes, code),
+            seed=seed,
+            cache=cache,
+        )
         for code in languages or found
     }
 
@@ -128,6 +138,7 @@ def _language(
     code: str,
     parts: Sequence[tuple[str, tuple[Utterance, ...]]],
     division: Division,
+    *,
     sample_rate: int,
     train_minutes: float | None,
     seed: int,

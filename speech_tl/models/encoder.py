@@ -9,6 +9,7 @@ import copy
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, cast
 
 from torch import Tensor, nn
@@ -98,6 +99,8 @@ def pretrained(name: str) -> PreTrainedModel:
     Raises:
         InputError: nothing is there, it holds no safetensors, or its architecture is not one of `FAMILIES`.
     """
+    if "/" not in name and not Path(name).is_dir():
+        raise unknown_name("encoder", name, SIZES, where="--encoder (sizes, a folder or a hub id OWNER/NAME)")
     try:
         config = AutoConfig.from_pretrained(name)
         if config.model_type not in FAMILIES and config.model_type != "parakeet_ctc":

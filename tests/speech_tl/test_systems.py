@@ -20,7 +20,7 @@ SETTINGS = Settings(encoder="tiny", device="cpu", augmentation=Augmentation(warp
 
 @pytest.fixture(scope="session")
 def data(tiny_speech: Path) -> dict[str, Language]:
-    return prepare([str(tiny_speech)], languages=("fi", "it"), sample_rate=8000)
+    return prepare([str(tiny_speech)], languages=("fi", "it"), sample_rates={"": 8000})
 
 
 def test_prepared_languages_share_no_speaker_and_no_text(data: dict[str, Language]) -> None:
@@ -102,6 +102,17 @@ def test_a_trained_system_and_the_wrong_head(data: dict[str, Language], tmp_path
     confusion = learn_to_tell_languages(system, one)
     assert [row["spoken"] for row in confusion] == ["fi", "it"]
     assert ctc.load(tmp_path).config.calibration["languages"] == ["fi", "it"]
+
+
+def test_input_layers_differ_where_the_rates_do(tiny_speech: Path, tmp_path: Path) -> None:
+    rates = {"": 8000, "it": 16000}
+    data = prepare([str(tiny_speech)], languages=("fi", "it"), sample_rates=rates)
+    plan = Plan(steps=2, warmup_steps=1, validate_every=2)
+    system = train("shared_heads", data, settings=SETTINGS, plan=plan, folder=tmp_path, seed=1)
+    assert sorted(system.model.encoder.body.subsampling) == ["64", "80"], "mel bins of 8 kHz and of 16 kHz"
+    assert len(learn_to_tell_languages(system, data)) == 2
+    with pytest.raises(InputError, match="no input layer for a sampling rate of 11025 Hz; expected 16000 or 8000"):
+        ctc.build("tiny", {"fi": data["fi"].units}, rate_of={"fi": 11025})
 
 
 def batch(language: Language, head: str, model: ctc.MultilingualCTC) -> dict[str, object]:
