@@ -222,7 +222,7 @@ def _report(
         sections=(
             figures.errors_by_language(rows, by="utterance_error" if words else "cer"),
             *figures.learning_curves(histories),
-            figures.alignment(shared.model, next(iter(data.values()))),
+            *figures.alignment(shared.model, next(iter(data.values()))),
             figures.worst_utterances(results["shared_heads"]),
         ),
         notes=tuple(notes),

@@ -1,5 +1,6 @@
 """The pictures of a recogniser's report: what went wrong, how it learned, and where it heard each symbol."""
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,25 +39,30 @@ def learning_curves(histories: Mapping[str, History]) -> list[Figure]:
     ]
 
 
-def alignment(model: MultilingualCTC, language: Language, index: int = 0) -> Figure:
-    """One test clip: its features, and the frames each symbol of its transcript was heard in."""
-    clip, utterance = language.test[index], language.test.utterances[index]
-    device = next(model.parameters()).device
+def alignment(model: MultilingualCTC, language: Language) -> list[Figure]:
+    """A test clip's mel spectrogram in decibels, and the frames each symbol of its transcript was heard in.
+
+    The clip is the first whose text the head can write. The spectrogram is librosa's; where that is not installed (a machine that trains on cached clips) there is none.
+    """
+    units = model.units(language.code)
+    writable = [index for index, u in enumerate(language.test.utterances) if not units.missing(u.text)]
+    if not writable or importlib.util.find_spec("librosa") is None:
+        return []
+    import librosa
+
+    clip, utterance = language.test[writable[0]], language.test.utterances[writable[0]]
+    device, rate = next(model.parameters()).device, language.test.sample_rate
     samples = torch.tensor([len(clip)], device=device)
     scores, frames = model.log_probabilities(clip.unsqueeze(0).to(device), samples, language.code)
-    units = model.units(language.code)
     targets = torch.tensor([units.encode(utterance.text)], device=device)
     spans = align(scores, frames, targets, torch.tensor([targets.shape[1]], device=device))[0]
-    rate = language.test.sample_rate
-    image, _ = model.encoder.front_end(rate)(clip.unsqueeze(0).to(device), samples)
-    seconds = len(clip) / rate
-    step = max(seconds, model.config.least_frames / 100) / int(frames)
+    step = max(len(clip) / rate, model.config.least_frames / 100) / int(frames)  # seconds
     symbols = [(units.symbols[span.symbol], span.first * step, (span.last + 1) * step) for span in spans]
-    draw = aligned_image(image[0].cpu().reshape(len(image[0]), -1), symbols, seconds=seconds, label="mel bin")
-    caption = (
-        f"{utterance.key} ({language.code}): “{utterance.text}”, what the encoder hears and where CTC puts each symbol."
-    )
-    return Figure("One utterance with its alignment", caption, draw)
+    mel = librosa.feature.melspectrogram(y=clip.numpy(), sr=rate, n_fft=rate // 40, hop_length=rate // 100, n_mels=40)
+    image = librosa.power_to_db(mel, ref=mel.max(), top_db=60).T
+    draw = aligned_image(image, symbols, seconds=len(clip) / rate, label="mel bin")
+    caption = f"{utterance.key} ({language.code}): “{utterance.text}”, and where CTC puts each symbol."
+    return [Figure("One utterance with its alignment", caption, draw)]
 
 
 def worst_utterances(evaluation: Evaluation) -> Listing:
