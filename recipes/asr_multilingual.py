@@ -108,7 +108,8 @@ def main(config: Config) -> Report:
     if not (config.resume and (config.out / "config.json").exists()):
         configuration.save(config, config.out / "config.json")
         splits.save({code: language.split for code, language in data.items()}, config.out / "splits.json")
-    subsampling, least_frames, short_clips = fit_short_clips(data, config.subsampling)
+    augmentation = AUGMENTATION if config.augment else Augmentation()
+    subsampling, least_frames, short_clips = fit_short_clips(data, config.subsampling, speed=augmentation.fastest)
     notes = (*(language.description for language in data.values()), short_clips)
     print("\n".join(notes), file=sys.stderr)
 
@@ -118,7 +119,7 @@ def main(config: Config) -> Report:
         subsampling=subsampling,
         least_frames=least_frames,
         dropout=config.dropout,
-        augmentation=AUGMENTATION if config.augment else None,
+        augmentation=augmentation,
         temperature=config.temperature,
         batch_seconds=config.batch_seconds,
         batch_clips=config.batch_clips,

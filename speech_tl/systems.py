@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from speech_tl.augmentation import Augmentation
-from speech_tl.data.batches import SpeechBatch, SpeechBatches, feasibility
+from speech_tl.data.batches import SpeechBatch, SpeechBatches, feasibility, frames_needed
 from speech_tl.data.preparation import Language
 from speech_tl.device import leads
 from speech_tl.errors import InputError
@@ -28,7 +28,7 @@ from speech_tl.training.sampling import GroupBatches
 from speech_tl.training.seeding import Streams, seed_everything
 
 LONGEST_FILL = 1.0
-"""Seconds up to which short clips are filled with silence; where that is not enough the subsampling is halved."""
+"""Seconds up to which short clips are filled with silence."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Settings:
     dropout: float = 0.1
     intermediate: float = 0.3
     """Weight of the CTC loss on the middle block; the last block has the rest."""
-    augmentation: Augmentation | None = None
+    augmentation: Augmentation = Augmentation()
     temperature: float = 2.0
     batch_seconds: float = 32.0
     """Padded seconds of audio in a batch."""
@@ -90,7 +90,7 @@ def train(
     seed_everything(seed)
     streams = Streams(seed)
     model = _untrained(data, settings, union=union)
-    name_infeasible(data, model, speed=settings.augmentation.fastest if settings.augmentation else 1.0)
+    name_infeasible(data, model, speed=settings.augmentation.fastest)
     examples = {code: language.examples(language.train, model.units(code)) for code, language in data.items()}
     order = GroupBatches(
         {code: d.train.lengths for code, d in data.items()},
@@ -101,7 +101,14 @@ def train(
     )
 
     def terms(model: ctc.MultilingualCTC, batch: SpeechBatch) -> dict[str, Tensor]:
-        losses = _losses(model, batch, augmentation=settings.augmentation)
+        losses = model.losses(
+            batch.audio,
+            batch.audio_lengths,
+            batch.language,
+            targets=batch.targets,
+            target_lengths=batch.target_lengths,
+            augmentation=settings.augmentation,
+        )
         share = settings.intermediate
         return {"ctc": (1 - share) * losses["ctc"], "intermediate_ctc": share * losses["intermediate_ctc"]}
 
@@ -147,19 +154,6 @@ def _validation_error(model: ctc.MultilingualCTC, *, data: Mapping[str, Language
     return sum(errors) / len(errors)
 
 
-def _losses(
-    model: ctc.MultilingualCTC, batch: SpeechBatch, *, augmentation: Augmentation | None = None
-) -> dict[str, Tensor]:
-    return model.losses(
-        batch.audio,
-        batch.audio_lengths,
-        batch.language,
-        targets=batch.targets,
-        target_lengths=batch.target_lengths,
-        augmentation=augmentation,
-    )
-
-
 def learn_to_tell_languages(system: System, data: Mapping[str, Language]) -> list[Mapping[str, Any]]:
     """Calibrates the heads on the validation clips, keeps that in the checkpoint, and confuses the test clips.
 
@@ -187,30 +181,40 @@ def learn_to_tell_languages(system: System, data: Mapping[str, Language]) -> lis
     return confusion_rows(spoken["test"], calibration.predict(scores["test"]))
 
 
-def fit_short_clips(data: Mapping[str, Language], subsampling: int) -> tuple[int, int, str]:
-    """What is done about clips with fewer frames than CTC learns well from (2S + 1: a blank around every symbol).
+def fit_short_clips(data: Mapping[str, Language], subsampling: int, *, speed: float = 1.0) -> tuple[int, int, str]:
+    """What is done about clips with hardly enough frames for CTC.
+
+    A word needs room for a blank around every symbol, T ≥ 2S + 1: clips of up to `LONGEST_FILL` seconds that lack it
+    are filled with silence. No clip can do with T < S + adjacent repeats: where more than one in twenty comes to that
+    when played `speed` times as fast, the subsampling is halved.
 
     Returns:
         The subsampling, the frames (10 ms) that shorter clips are filled up to, and the sentence that says so.
     """
-    short, needed = 0, 0
     clips = [
-        (samples, utterance, language.train.sample_rate)
+        (100 * samples / language.train.sample_rate, utterance.text)  # frames before subsampling
         for language in data.values()
         for samples, utterance in zip(language.train.lengths, language.train.utterances, strict=True)
     ]
-    for samples, utterance, rate in clips:
-        wanted = (2 * len(utterance.text) + 1) * subsampling
-        if samples * 100 // rate < wanted:
-            short, needed = short + 1, max(needed, wanted)
+    cramped = sum(frames / speed < subsampling * frames_needed([ord(s) for s in text]) for frames, text in clips)
+    if subsampling > 1 and cramped > len(clips) / 20:
+        half, fill, sentence = fit_short_clips(data, subsampling // 2, speed=speed)
+        return (
+            half,
+            fill,
+            f"{cramped} of {len(clips)} training clips are too fast for ÷{subsampling}: halved; {sentence}",
+        )
+    wanted = [(2 * len(text) + 1) * subsampling for frames, text in clips if frames <= 100 * LONGEST_FILL]
+    lengths = [frames for frames, _ in clips if frames <= 100 * LONGEST_FILL]
+    short = [want for want, frames in zip(wanted, lengths, strict=True) if frames < want <= 100 * LONGEST_FILL]
     if not short:
-        return subsampling, 0, f"every training clip has 2S+1 frames or more at ÷{subsampling}"
-    share = f"{short} of {len(clips)} training clips have fewer than 2S+1 frames at ÷{subsampling}"
-    if needed <= 100 * LONGEST_FILL:
-        return subsampling, needed, f"{share}: shorter clips are filled up to {needed / 100:.2f} s"
-    if short > len(clips) / 100 and subsampling > 2:
-        return subsampling // 2, 0, f"{share}: the subsampling is halved to ÷{subsampling // 2}"
-    return subsampling, 0, f"{share}: so few that nothing is changed"
+        return subsampling, 0, f"no clip is filled up; one frame out for {subsampling} of 10 ms"
+    return (
+        subsampling,
+        max(short),
+        f"{len(short)} of {len(clips)} training clips have fewer than 2S+1 frames at ÷{subsampling}: "
+        f"shorter clips are filled up to {max(short) / 100:.2f} s",
+    )
 
 
 def name_infeasible(data: Mapping[str, Language], model: ctc.MultilingualCTC, *, speed: float) -> None:

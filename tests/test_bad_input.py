@@ -391,7 +391,7 @@ def test_what_evaluation_handles_is_counted(folder: Path) -> None:
     assert [(sets[code]["utterances"], sets[code]["infeasible"]) for code in ("aa", "bb")] == [(12, 1), (1, 0)]
 
 
-@pytest.mark.parametrize(("seconds", "rate", "channels"), [(0.05, 16000, 1), (0.001, 16000, 1), (60, 44100, 2)])
+@pytest.mark.parametrize(("seconds", "rate", "channels"), [(0.05, 16000, 1), (0.001, 16000, 1), (30, 44100, 2)])
 @pytest.mark.parametrize("level", [0.0, 0.1])
 def test_any_length_and_rate_is_transcribed(
     seconds: float, rate: int, channels: int, level: float, folder: Path, capsys: pytest.CaptureFixture[str]

@@ -66,16 +66,20 @@ def shortened(language: Language, milliseconds: int) -> Language:
 
 
 def test_short_clips_are_filled_up_or_the_subsampling_is_halved(data: dict[str, Language]) -> None:
-    assert fit_short_clips({}, 4) == (4, 0, "every training clip has 2S+1 frames or more at ÷4")
-    words = data["fi"]
-    one = replace(words.train.utterances[0], text="ei")  # S = 2: (2·2 + 1) · 4 = 20 frames
-    language = shortened(words, 100)  # 10 frames
-    language.train.utterances = (one,) * len(language.train)
-    assert fit_short_clips({"fi": language}, 4)[:2] == (4, 20)
-    language.train.utterances = (replace(one, text="a" * 20),) * len(language.train)  # 41 · 4 = 164 frames
-    subsampling, least, sentence = fit_short_clips({"fi": language}, 4)
-    assert (subsampling, least) == (2, 0)
-    assert f"{len(language.train)} of {len(language.train)} training clips have fewer than 2S+1 frames" in sentence
+    language = shortened(data["fi"], 100)  # 10 frames of 10 ms
+
+    def spoken(text: str) -> dict[str, Language]:
+        language.train.utterances = (replace(data["fi"].train.utterances[0], text=text),) * len(language.train)
+        return {"fi": language}
+
+    subsampling, least, sentence = fit_short_clips(spoken("ei"), 4)  # S = 2: 10 / 4 frames do, (2·2 + 1) · 4 are better
+    assert (subsampling, least) == (4, 20)
+    assert "fewer than 2S+1 frames at ÷4: shorter clips are filled up to 0.20 s" in sentence
+    subsampling, least, sentence = fit_short_clips(spoken("aie"), 4)  # S = 3 > 10 / 4, but not > 10 / 2
+    assert (subsampling, least) == (2, 14)
+    assert "too fast for ÷4: halved" in sentence
+    assert fit_short_clips(spoken("ei"), 4, speed=1.5)[0] == 2, "10 / 1.5 / 4 frames are fewer than 2"
+    assert fit_short_clips(spoken("a"), 2)[:2] == (2, 0)
 
 
 def test_a_language_without_a_feasible_clip_is_refused(data: dict[str, Language]) -> None:
