@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from speech_tl import figures
-from speech_tl.augmentation import Augmentation
+from speech_tl.augmentation import AS_RECORDED, Augmentation
 from speech_tl.baselines import mfcc_ridge
 from speech_tl.data import splits, synthesis
 from speech_tl.data.preparation import Division, Language, by_language, prepare
@@ -108,7 +108,7 @@ def main(config: Config) -> Report:
     if not (config.resume and (config.out / "config.json").exists()):
         configuration.save(config, config.out / "config.json")
         splits.save({code: language.split for code, language in data.items()}, config.out / "splits.json")
-    augmentation = AUGMENTATION if config.augment else Augmentation()
+    augmentation = AUGMENTATION if config.augment else AS_RECORDED
     subsampling, least_frames, short_clips = fit_short_clips(data, config.subsampling, speed=augmentation.fastest)
     notes = (*(language.description for language in data.values()), short_clips)
     print("\n".join(notes), file=sys.stderr)

@@ -52,6 +52,9 @@ class Augmentation:
         return features, lengths
 
 
+AS_RECORDED = Augmentation()
+
+
 def around_one(width: float, size: int, device: torch.device) -> Tensor:
     """(size,) factors drawn evenly from 1 ± width."""
     return 1 + width * (2 * torch.rand(size, device=device) - 1)

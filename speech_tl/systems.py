@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from speech_tl.augmentation import Augmentation
+from speech_tl.augmentation import AS_RECORDED, Augmentation
 from speech_tl.data.batches import SpeechBatch, SpeechBatches, feasibility, frames_needed
 from speech_tl.data.preparation import Language
 from speech_tl.device import leads
@@ -41,7 +41,7 @@ class Settings:
     dropout: float = 0.1
     intermediate: float = 0.3
     """Weight of the CTC loss on the middle block; the last block has the rest."""
-    augmentation: Augmentation = Augmentation()
+    augmentation: Augmentation = AS_RECORDED
     temperature: float = 2.0
     batch_seconds: float = 32.0
     """Padded seconds of audio in a batch."""
