@@ -90,7 +90,13 @@ class Config:
 
 
 AUGMENTATION = Augmentation(
-    speeds=(0.8, 0.9, 1.0, 1.1, 1.2), warp=0.16, tempo=0.2, noise=0.5, frequency_mask=12, time_mask=0.15
+    speeds=(0.8, 0.9, 1.0, 1.1, 1.2),
+    warp=0.16,
+    tempo=0.2,
+    noise=0.5,
+    colour=0.4,
+    frequency_mask=12,
+    time_mask=0.15,
 )
 
 

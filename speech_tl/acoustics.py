@@ -19,13 +19,16 @@ WARPS = tuple(round(0.80 + 0.02 * step, 2) for step in range(21))
 class LogMel(nn.Module):
     """Log-mel energies as NeMo's FastConformer and transformers' Parakeet take them, (B, T, bins), 100 frames a second.
 
+    Those checkpoints normalise every mel bin by itself, which takes the vowel out of a word of one syllable; without
+    `per_bin` only the level of the clip is taken out, and the colouring of microphones is left to augmentation.
+
     A speaker's vocal tract stretches the spectrum, so the filterbank takes a warp per utterance: drawn at random it
     makes voices that were never recorded (VTLP), fitted to a speaker it removes theirs (VTLN).
     """
 
-    def __init__(self, sample_rate: int, bins: int) -> None:
+    def __init__(self, sample_rate: int, bins: int, *, per_bin: bool = True) -> None:
         super().__init__()
-        self.sample_rate, self.bins = sample_rate, bins
+        self.sample_rate, self.bins, self.per_bin = sample_rate, bins, per_bin
         self.hop, self.window = sample_rate // 100, sample_rate // 40
         self.size = 1 << (self.window - 1).bit_length()
 
@@ -46,7 +49,8 @@ class LogMel(nn.Module):
             nearest = ((warp - WARPS[0]) / (WARPS[1] - WARPS[0])).round().long().clamp(0, len(WARPS) - 1)
             mel = torch.bmm(power, banks[nearest])
         frames = self.lengths(samples)
-        return normalise((mel + 2**-24).log()[:, : int(frames.max())], frames), frames
+        features = (mel + 2**-24).log()[:, : int(frames.max())]
+        return normalise(features, frames, per_bin=self.per_bin), frames
 
 
 class StackedFbank(nn.Module):
@@ -128,10 +132,14 @@ def mask(lengths: Tensor, size: int) -> Tensor:
     return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
 
 
-def normalise(features: Tensor, lengths: Tensor, *, least: float = 1e-5) -> Tensor:
-    """(B, T, F) to mean 0 and variance 1 per utterance and bin over the frames that exist; padding becomes 0."""
+def normalise(features: Tensor, lengths: Tensor, *, per_bin: bool = True, least: float = 1e-5) -> Tensor:
+    """(B, T, F) to mean 0 and variance 1 per utterance over the frames that exist; padding becomes 0.
+
+    Each bin by itself, or, without `per_bin`, all bins together.
+    """
     keep = mask(lengths, features.shape[1]).unsqueeze(2)
-    count = lengths.view(-1, 1, 1)
-    centred = (features - (features * keep).sum(1, keepdim=True) / count) * keep
-    variance = centred.square().sum(1, keepdim=True) / (count - 1).clamp(min=1)
+    over = 1 if per_bin else (1, 2)
+    count = lengths.view(-1, 1, 1) * (1 if per_bin else features.shape[2])
+    centred = (features - (features * keep).sum(over, keepdim=True) / count) * keep
+    variance = centred.square().sum(over, keepdim=True) / (count - 1).clamp(min=1)
     return centred / (variance.sqrt() + least)

@@ -26,6 +26,8 @@ class Augmentation:
     """Half-width of the tempo factor, drawn per utterance from 1 ± tempo."""
     noise: float = 0.0
     """Share of utterances that get white noise at 5 to 35 dB below the speech."""
+    colour: float = 0.0
+    """Size of a smooth random colouring of the spectrum, as of another microphone, in deviations of the features."""
     frequency_mask: int = 0
     """Widest masked band, in mel bins; two are drawn per utterance."""
     time_mask: float = 0.0
@@ -47,6 +49,8 @@ class Augmentation:
         features, lengths = front(audio, samples, warp)
         if self.tempo:
             features, lengths = change_tempo(features, lengths, around_one(self.tempo, size, audio.device))
+        if self.colour:
+            features = recolour(features, lengths, self.colour)
         if self.frequency_mask or self.time_mask:
             features = spec_augment(features, lengths, bands=self.frequency_mask, stretch=self.time_mask)
         return features, lengths
@@ -79,6 +83,14 @@ def change_tempo(features: Tensor, lengths: Tensor, factor: Tensor) -> tuple[Ten
     rows = torch.arange(len(features), device=features.device).unsqueeze(1)
     stretched = features[rows, low] * (1 - share) + features[rows, high] * share
     return stretched * mask(reach, stretched.shape[1]).unsqueeze(2), reach
+
+
+def recolour(features: Tensor, lengths: Tensor, width: float) -> Tensor:
+    """(B, T, F) plus a sum of four cosines over the bins, the slowest (a change of level) the largest."""
+    place = torch.linspace(0, torch.pi, features.shape[2], device=features.device)
+    waves = torch.stack([torch.cos(k * place) / (k + 0.5) for k in range(4)])  # (4, F)
+    tint = width * torch.randn(len(features), 4, device=features.device) @ waves
+    return features + tint.unsqueeze(1) * mask(lengths, features.shape[1]).unsqueeze(2)
 
 
 def add_noise(audio: Tensor, samples: Tensor, share: float) -> Tensor:

@@ -197,7 +197,7 @@ def fit_short_clips(data: Mapping[str, Language], subsampling: int, *, speed: fl
         for samples, utterance in zip(language.train.lengths, language.train.utterances, strict=True)
     ]
     cramped = sum(frames / speed < subsampling * frames_needed([ord(s) for s in text]) for frames, text in clips)
-    if subsampling > 1 and cramped > len(clips) / 20:
+    if subsampling > 2 and cramped > len(clips) / 20:
         half, fill, sentence = fit_short_clips(data, subsampling // 2, speed=speed)
         return (
             half,

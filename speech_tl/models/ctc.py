@@ -101,7 +101,9 @@ class MultilingualCTC(PreTrainedModel):
         if body is None:
             body = from_scratch(config.encoder) if config.from_scratch else from_config(config.encoder)
         rates = sorted(set(config.rate_of.values()))
-        self.encoder = SpeechEncoder(body, rates=rates, least_frames=config.least_frames)
+        self.encoder = SpeechEncoder(
+            body, rates=rates, least_frames=config.least_frames, per_bin=not config.from_scratch
+        )
         width = body.config.hidden_size
         self.heads = nn.ModuleDict({head: nn.Linear(width, len(units)) for head, units in config.symbols.items()})
         self.post_init()  # type: ignore[no-untyped-call]

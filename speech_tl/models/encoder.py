@@ -145,9 +145,10 @@ class SpeechEncoder(nn.Module):
         body: a transformers encoder of one of the `FAMILIES`.
         rates: sampling rates in Hz; more than one gives a log-mel encoder one input layer for each.
         least_frames: shorter clips are given this many frames (of 10 ms) before subsampling, silence behind them.
+        per_bin: whether log-mel features are normalised bin by bin, as pretrained encoders expect.
     """
 
-    def __init__(self, body: Any, *, rates: Sequence[int], least_frames: int = 0) -> None:
+    def __init__(self, body: Any, *, rates: Sequence[int], least_frames: int = 0, per_bin: bool = True) -> None:
         super().__init__()
         self.body: Any = body
         self.least_frames = least_frames
@@ -158,7 +159,7 @@ class SpeechEncoder(nn.Module):
             if strange := sorted(set(rates) - set(BINS)):
                 known = " or ".join(map(str, BINS))
                 raise InputError(f"no input layer for a sampling rate of {strange[0]} Hz; expected {known}")
-            self.front = nn.ModuleDict({str(rate): LogMel(rate, BINS[rate]) for rate in rates})
+            self.front = nn.ModuleDict({str(rate): LogMel(rate, BINS[rate], per_bin=per_bin) for rate in rates})
             own = body.config.num_mel_bins
             layers: dict[str, nn.Module] = {
                 str(BINS[rate]): self._input_layer(BINS[rate]) for rate in rates if BINS[rate] != own

@@ -37,7 +37,15 @@ def test_normalise_by_hand() -> None:
     assert torch.allclose(normal.flatten(), torch.tensor([-1 / 2**0.5, 1 / 2**0.5, 0.0]))
 
 
-@pytest.mark.parametrize("front", [LogMel(16000, 80), LogMel(8000, 64), StackedFbank(), Waveform()])
+def test_normalise_all_bins_together_by_hand() -> None:
+    # 1, 3 | 5, 7: mean 4, variance (9 + 1 + 1 + 9) / 3 = 20 / 3; the difference between the bins stays.
+    features = torch.tensor([[[1.0, 5.0], [3.0, 7.0], [50.0, 50.0]]])
+    normal = normalise(features, torch.tensor([2]), per_bin=False, least=0.0)
+    expected = torch.tensor([[-3.0, 1.0], [-1.0, 3.0], [0.0, 0.0]]) / (20 / 3) ** 0.5
+    assert torch.allclose(normal[0], expected)
+
+
+@pytest.mark.parametrize("front", [LogMel(16000, 80), LogMel(8000, 64, per_bin=False), StackedFbank(), Waveform()])
 def test_what_lies_behind_the_end_is_not_heard(front: LogMel | StackedFbank | Waveform) -> None:
     samples = torch.tensor([5000])
     audio = torch.randn(1, 5000)

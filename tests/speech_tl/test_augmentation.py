@@ -3,7 +3,7 @@
 import torch
 
 from speech_tl.acoustics import LogMel
-from speech_tl.augmentation import Augmentation, add_noise, change_speed, change_tempo, spec_augment
+from speech_tl.augmentation import Augmentation, add_noise, change_speed, change_tempo, recolour, spec_augment
 
 
 def test_speed_shortens_and_raises_the_pitch() -> None:
@@ -39,6 +39,16 @@ def test_noise_is_at_most_5_db_below_the_speech() -> None:
     assert ratio.min() > 4.5
     assert ratio.max() < 35.5
     assert torch.equal(add_noise(audio, torch.full((20,), 4000), 0.0), audio)
+
+
+def test_a_colouring_is_the_same_in_every_frame_and_smooth_over_bins() -> None:
+    torch.manual_seed(0)
+    tint = recolour(torch.zeros(400, 5, 40), torch.full((400,), 4), 1.0)
+    assert torch.equal(tint[:, 0], tint[:, 3])
+    assert (tint[:, 4] == 0).all(), "padding stays empty"
+    # At bin 0 all four cosines are 1: variance 4 + 4/9 + 4/25 + 4/49 = 4.686.
+    assert abs(float(tint[:, 0, 0].var()) / 4.686 - 1) < 0.2
+    assert tint[:, 0].diff().abs().max() < 0.5 * tint[:, 0].abs().max()
 
 
 def test_masks_stay_within_their_limits() -> None:

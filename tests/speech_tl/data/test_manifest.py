@@ -113,10 +113,10 @@ def test_what_is_no_corpus_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
         manifest.read(tmp_path / "absent")
     (tmp_path / "metadata.csv").write_text("file_name,text,language,speaker_id\n")
-    with pytest.raises(InputError, match="no utterances"):
+    with pytest.raises(InputError, match="a header and no rows; expected"):
         manifest.read(tmp_path)
     (tmp_path / "metadata.csv").write_text("")
-    with pytest.raises(InputError, match="no utterances"):
+    with pytest.raises(InputError, match="is empty; expected a header"):
         manifest.read(tmp_path)
 
 
