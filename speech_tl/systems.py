@@ -20,6 +20,7 @@ from speech_tl.device import leads
 from speech_tl.errors import InputError
 from speech_tl.evaluate import Evaluation, evaluate
 from speech_tl.models import ctc
+from speech_tl.models.encoder import SUBSAMPLINGS
 from speech_tl.models.identification import calibrate, confusion_rows, head_scores
 from speech_tl.phonology.units import Units
 from speech_tl.torchaudio_shim import torchaudio
@@ -196,25 +197,22 @@ def fit_short_clips(data: Mapping[str, Language], subsampling: int, *, speed: fl
         for language in data.values()
         for samples, utterance in zip(language.train.lengths, language.train.utterances, strict=True)
     ]
-    cramped = sum(frames / speed < subsampling * frames_needed([ord(s) for s in text]) for frames, text in clips)
-    if subsampling > 2 and cramped > len(clips) / 20:
+    room = [(frames, (2 * len(text) + 1) * subsampling) for frames, text in clips]
+    short = [wanted for frames, wanted in room if frames < wanted <= 100 * LONGEST_FILL]
+    fill = max(short, default=0)
+    needed = [subsampling * frames_needed([ord(symbol) for symbol in text]) for _, text in clips]
+    cramped = sum(max(frames / speed, fill) < need for (frames, _), need in zip(clips, needed, strict=True))
+    if subsampling // 2 in SUBSAMPLINGS and cramped > len(clips) / 20:
         half, fill, sentence = fit_short_clips(data, subsampling // 2, speed=speed)
         return (
             half,
             fill,
             f"{cramped} of {len(clips)} training clips are too fast for ÷{subsampling}: halved; {sentence}",
         )
-    wanted = [(2 * len(text) + 1) * subsampling for frames, text in clips if frames <= 100 * LONGEST_FILL]
-    lengths = [frames for frames, _ in clips if frames <= 100 * LONGEST_FILL]
-    short = [want for want, frames in zip(wanted, lengths, strict=True) if frames < want <= 100 * LONGEST_FILL]
-    if not short:
+    if not fill:
         return subsampling, 0, f"no clip is filled up; one frame out for {subsampling} of 10 ms"
-    return (
-        subsampling,
-        max(short),
-        f"{len(short)} of {len(clips)} training clips have fewer than 2S+1 frames at ÷{subsampling}: "
-        f"shorter clips are filled up to {max(short) / 100:.2f} s",
-    )
+    said = f"{len(short)} of {len(clips)} training clips have fewer than 2S+1 frames at ÷{subsampling}"
+    return subsampling, fill, f"{said}: shorter clips are filled up to {fill / 100:.2f} s"
 
 
 def name_infeasible(data: Mapping[str, Language], model: ctc.MultilingualCTC, *, speed: float) -> None:

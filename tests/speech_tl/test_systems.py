@@ -72,14 +72,14 @@ def test_short_clips_are_filled_up_or_the_subsampling_is_halved(data: dict[str, 
         language.train.utterances = (replace(data["fi"].train.utterances[0], text=text),) * len(language.train)
         return {"fi": language}
 
-    subsampling, least, sentence = fit_short_clips(spoken("ei"), 4)  # S = 2: 10 / 4 frames do, (2·2 + 1) · 4 are better
+    subsampling, least, sentence = fit_short_clips(spoken("ei"), 4)  # S = 2: (2·2 + 1) · 4 = 20 frames are wanted
     assert (subsampling, least) == (4, 20)
     assert "fewer than 2S+1 frames at ÷4: shorter clips are filled up to 0.20 s" in sentence
-    subsampling, least, sentence = fit_short_clips(spoken("aie"), 4)  # S = 3 > 10 / 4, but not > 10 / 2
-    assert (subsampling, least) == (2, 14)
+    long = "ei" * 7  # S = 14: 116 frames are more than a second, so nothing is filled, and 14 > 10 / 4 frames
+    subsampling, least, sentence = fit_short_clips(spoken(long), 4)
+    assert (subsampling, least) == (2, 58)  # (2·14 + 1) · 2 fit into a second
     assert "too fast for ÷4: halved" in sentence
-    assert fit_short_clips(spoken("ei"), 4, speed=1.5)[0] == 2, "10 / 1.5 / 4 frames are fewer than 2"
-    assert fit_short_clips(spoken("a"), 2)[:2] == (2, 0)
+    assert fit_short_clips(spoken("a"), 2) == (2, 0, "no clip is filled up; one frame out for 2 of 10 ms")
 
 
 def test_a_language_without_a_feasible_clip_is_refused(data: dict[str, Language]) -> None:
