@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,38 +21,51 @@ def start(speech: Path, out: Path, *more: str, ranks: int = 0) -> "subprocess.Po
     command = [sys.executable, *launcher, *RECIPE, "--data", str(speech), "--out", str(out), *more]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
     return subprocess.Popen(
-        command, env=environment, text=True, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        command,
+        env=environment,
+        text=True,
+        cwd=REPOSITORY,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
 
 
-def finish(process: "subprocess.Popen[str]") -> None:
-    _, errors = process.communicate(timeout=240)
-    assert process.returncode == 0, errors[-3000:]
+def history(run: Path) -> dict[str, Any]:
+    file = run / "state.safetensors"
+    found: dict[str, Any] = load_state(file)["history"] if file.exists() else {"steps": 0, "losses": []}
+    return found
+
+
+def wait_for(process: "subprocess.Popen[str]", run: Path, *, steps: int) -> None:
+    """Until the shared model has taken so many updates; then the process, which would go on to baselines, is killed."""
+    deadline = time.monotonic() + 240
+    while history(run)["steps"] < steps and time.monotonic() < deadline:
+        assert process.poll() in (None, 0), process.communicate()[1][-3000:]
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert history(run)["steps"] >= steps
 
 
 def losses(run: Path) -> list[float]:
-    return [row["loss"] for row in load_state(run / "state.safetensors")["history"]["losses"]]
+    return [row["loss"] for row in history(run)["losses"]]
 
 
 def test_kill_and_resume_gives_the_uninterrupted_losses(tiny_speech: Path, tmp_path: Path) -> None:
-    flags = ("--steps", "120", "--validate-every", "10")
+    flags = ("--steps", "80", "--validate-every", "10")
     whole = start(tiny_speech, tmp_path / "whole", *flags)
     cut = start(tiny_speech, tmp_path / "cut", *flags)
-    state, deadline = tmp_path / "cut" / "state.safetensors", time.monotonic() + 200
-    while not state.exists() and time.monotonic() < deadline and cut.poll() is None:
-        time.sleep(0.02)
-    cut.send_signal(signal.SIGKILL)
-    cut.communicate()
-    assert cut.returncode == -signal.SIGKILL
-    assert 10 <= load_state(state)["history"]["steps"] < 120, "killed in mid-training"
-    finish(start(tiny_speech, tmp_path / "cut", *flags, "--resume"))
-    finish(whole)
+    wait_for(cut, tmp_path / "cut", steps=10)
+    assert history(tmp_path / "cut")["steps"] < 80, "killed in mid-training"
+    wait_for(start(tiny_speech, tmp_path / "cut", *flags, "--resume"), tmp_path / "cut", steps=80)
+    wait_for(whole, tmp_path / "whole", steps=80)
     assert losses(tmp_path / "cut") == pytest.approx(losses(tmp_path / "whole"), abs=1e-6)
 
 
 def test_two_ranks_give_the_losses_of_one(tiny_speech: Path, tmp_path: Path) -> None:
     flags = ("--steps", "40", "--no-augment")  # the ranks draw their own augmentation
     one, two = start(tiny_speech, tmp_path / "one", *flags), start(tiny_speech, tmp_path / "two", *flags, ranks=2)
-    finish(one)
-    finish(two)
+    wait_for(one, tmp_path / "one", steps=40)
+    wait_for(two, tmp_path / "two", steps=40)
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=1e-4)

@@ -80,11 +80,11 @@ def test_a_whole_parakeet_recogniser_gives_its_encoder(tmp_path: Path) -> None:
     assert torch.equal(body.subsampling.linear.weight, whole.encoder.subsampling.linear.weight)
 
 
-def test_unknown_names_say_what_there_is() -> None:
+def test_unknown_names_say_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"unknown encoder size 'smal'; did you mean 'small'"):
         from_size("smal")
-    with pytest.raises(InputError, match=r"no encoder in 'nowhere/at-all'"):
-        pretrained("nowhere/at-all")
+    with pytest.raises(InputError, match=r"no encoder in '.*nowhere'"):
+        pretrained(str(tmp_path / "nowhere"))
 
 
 def test_an_architecture_without_speech_is_refused(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_no_batch_is_too_large_and_every_epoch_is_whole() -> None:
 
 
 def test_batches_hold_similar_lengths() -> None:
-    """1000 items of 1 to 1000: a tenth of padding at most, where unsorted batches waste some 45 %."""
+    """1000 items of 1 to 1000: a fifth of padding at most, where unsorted batches waste some 45 %."""
     generator = torch.Generator().manual_seed(1)
     stream = GroupBatches({"bn": range(1, 1001)}, max_total=10_000, max_items=10, temperature=1, generator=generator)
     padded = real = 0
@@ -73,7 +73,7 @@ def test_batches_hold_similar_lengths() -> None:
         _, indices = next(stream)
         padded += len(indices) * (max(indices) + 1)
         real += sum(index + 1 for index in indices)
-    assert real / padded > 0.9
+    assert real / padded > 0.8
 
 
 def test_two_epochs_differ() -> None:
