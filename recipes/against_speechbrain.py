@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from speech_tl.augmentation import Augmentation
+from speech_tl.augmentation import NEW_VOICES
 from speech_tl.data.batches import Examples, SpeechBatch, SpeechBatches
 from speech_tl.data.preparation import Division, Language, prepare
 from speech_tl.errors import InputError
@@ -39,9 +39,6 @@ from speech_tl.training.sampling import GroupBatches
 from speech_tl.training.schedules import warmup_cosine
 from speech_tl.training.seeding import Streams, seed_everything
 
-AUGMENTATION = Augmentation(
-    speeds=(0.8, 0.9, 1.0, 1.1, 1.2), warp=0.16, tempo=0.2, noise=0.5, frequency_mask=12, time_mask=0.15
-)
 PEAK_RATE, CLIPS = 2e-3, 16
 """Of speech_tl."""
 THEIR_PEAK_RATE, THEIR_CLIPS, THEIR_WARMUP = 5e-3, 32, 20
@@ -127,7 +124,7 @@ def _train_ours(config: Config, data: dict[str, Language]) -> tuple[System, int]
         subsampling=subsampling,
         least_frames=least_frames,
         dropout=0.0,
-        augmentation=AUGMENTATION,
+        augmentation=NEW_VOICES,
         batch_seconds=CLIPS * max(lengths) / config.sample_rate + 1,
         batch_clips=CLIPS,
         device="cpu",

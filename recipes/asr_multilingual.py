@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from speech_tl import figures
-from speech_tl.augmentation import AS_RECORDED, Augmentation
+from speech_tl.augmentation import AS_RECORDED, NEW_VOICES
 from speech_tl.baselines import mfcc_ridge
 from speech_tl.data import splits, synthesis
 from speech_tl.data.preparation import Division, Language, by_language, prepare
@@ -89,17 +89,6 @@ class Config:
     """Seconds on generated speech, to see that everything works."""
 
 
-AUGMENTATION = Augmentation(
-    speeds=(0.8, 0.9, 1.0, 1.1, 1.2),
-    warp=0.16,
-    tempo=0.2,
-    noise=0.5,
-    colour=0.4,
-    frequency_mask=12,
-    time_mask=0.15,
-)
-
-
 def main(config: Config) -> Report:
     began = time.monotonic()
     if config.tiny:
@@ -114,7 +103,7 @@ def main(config: Config) -> Report:
     if not (config.resume and (config.out / "config.json").exists()):
         configuration.save(config, config.out / "config.json")
         splits.save({code: language.split for code, language in data.items()}, config.out / "splits.json")
-    augmentation = AUGMENTATION if config.augment else AS_RECORDED
+    augmentation = NEW_VOICES if config.augment else AS_RECORDED
     subsampling, least_frames, short_clips = fit_short_clips(data, config.subsampling, speed=augmentation.fastest)
     notes = (*(language.description for language in data.values()), short_clips)
     print("\n".join(notes), file=sys.stderr)

@@ -57,6 +57,16 @@ class Augmentation:
 
 
 AS_RECORDED = Augmentation()
+NEW_VOICES = Augmentation(
+    speeds=(0.8, 0.9, 1.0, 1.1, 1.2),
+    warp=0.16,
+    tempo=0.2,
+    noise=0.5,
+    colour=0.4,
+    frequency_mask=12,
+    time_mask=0.15,
+)
+"""What corpora of few speakers are trained with."""
 
 
 def around_one(width: float, size: int, device: torch.device) -> Tensor:
