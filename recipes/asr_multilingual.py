@@ -24,7 +24,7 @@ from speech_tl.device import chosen
 from speech_tl.errors import unknown_name
 from speech_tl.report import Report, text, write
 from speech_tl.results import Evaluation, compare
-from speech_tl.systems import Settings, System, fit_short_clips, learn_to_tell_languages, train
+from speech_tl.systems import Settings, System, fit_short_clips, learn_to_tell_languages, train, train_alone
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
@@ -136,21 +136,20 @@ def main(config: Config) -> Report:
     union = build("union_head", data, plan=plan, folder=config.out / "systems/union", union=True)
     sizes = [len(language.train) for language in data.values()]
     shares = temperature_probabilities(sizes, temperature=config.temperature).tolist()
-    alone: dict[str, System] = {}
-    for code, share in zip(data, shares, strict=True):
-        if code in (config.monolingual or data):
-            budgets = {"equal_total": plan.steps, "equal_share": max(1, round(share * shared.history.steps))}
-            runs = [
-                build(
-                    "monolingual",
-                    {code: data[code]},
-                    plan=replace(plan, steps=steps, patience=10),
-                    folder=folder,
-                )
-                for kind, steps in budgets.items()
-                for folder in [config.out / f"systems/{code}_{kind}"]
-            ]
-            alone[code] = min(runs, key=lambda run: run.validation_error)
+    alone = {
+        code: train_alone(
+            code,
+            data[code],
+            settings=settings,
+            plan=plan,
+            share=share,
+            folder=config.out / "systems",
+            seed=config.seed,
+            resume=config.resume,
+        )
+        for code, share in zip(data, shares, strict=True)
+        if code in (config.monolingual or data)
+    }
 
     # Evaluate
     return _report(config, data, shared, union, alone, notes=notes, seconds=time.monotonic() - began)

@@ -6,7 +6,7 @@ language and the union head are three calls of `train` with other arguments.
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -127,6 +127,38 @@ def train(
     )
     best = ctc.load(folder / "checkpoint", device=str(next(model.parameters()).device))
     return System(name, best, history, folder)
+
+
+def train_alone(
+    code: str,
+    language: Language,
+    *,
+    settings: Settings,
+    plan: Plan,
+    share: float,
+    folder: Path,
+    seed: int,
+    resume: bool = False,
+) -> System:
+    """A monolingual baseline: the better, by validation, of `plan.steps` updates and of `share` times as many.
+
+    The first is all that the shared model had, the second what it spent on this language; both stop early after ten
+    validations without a better one.
+    """
+    steps = plan.steps or 1
+    runs = [
+        train(
+            "monolingual",
+            {code: language},
+            settings=settings,
+            plan=replace(plan, steps=updates, patience=10),
+            folder=folder / f"{code}_{kind}",
+            seed=seed,
+            resume=resume,
+        )
+        for kind, updates in (("equal_total", steps), ("equal_share", max(1, round(share * steps))))
+    ]
+    return min(runs, key=lambda run: run.validation_error)
 
 
 def _untrained(data: Mapping[str, Language], settings: Settings, *, union: bool) -> ctc.MultilingualCTC:
