@@ -167,7 +167,8 @@ class Run:
         history = self.history
         row = {"step": float(history.steps), "score": score}
         history.validations.append(row)
-        better = math.isfinite(score) and (history.best_score is None or score < history.best_score)
+        # A tie goes to the later weights: a small validation set is soon without errors, and training still helps.
+        better = math.isfinite(score) and (history.best_score is None or score <= history.best_score)
         self.reporter.scalars("validation", row)
         self.reporter.say(f"step {history.steps}  validation {score:.4f}{'  best so far' if better else ''}")
         if better:

@@ -171,7 +171,7 @@ def test_the_average_is_validated_and_exported(tiny: ModuleType, tmp_path: Path)
 
 
 def test_stops_early_and_keeps_the_best(tiny: ModuleType, tmp_path: Path) -> None:
-    scores = iter([5.0, 3.0, float("nan"), 3.0, 1.0])
+    scores = iter([5.0, 3.0, 3.0, float("nan"), 4.0, 1.0])  # the tie goes to the later weights
     kept: list[int] = []
     history = train(
         tiny,
@@ -181,9 +181,9 @@ def test_stops_early_and_keeps_the_best(tiny: ModuleType, tmp_path: Path) -> Non
         validate=lambda model: next(scores),
         on_best=lambda model: kept.append(1),
     )
-    assert (history.steps, history.best_step, history.best_score) == (8, 4, 3.0)
+    assert (history.steps, history.best_step, history.best_score) == (10, 6, 3.0)
     assert history.stopped_early
-    assert len(kept) == 2
+    assert len(kept) == 3
 
 
 def test_without_validation_the_last_is_kept(tiny: ModuleType, tmp_path: Path) -> None:
