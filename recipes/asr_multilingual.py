@@ -4,7 +4,13 @@ The main recipe: the shared encoder with heads, monolingual baselines of the sam
 languages share one head over the union of their symbols. A monolingual baseline is the better (by validation) of
 two runs: as many updates as the whole shared run had, and as many as the shared run spent on that language.
 
-    python -m recipes.asr_multilingual --out runs/demo
+    python -m recipes.asr_multilingual --data D/fsdd_english_digits D/arabic_speech_commands \\
+        D/lithuanian_speech_commands --sample-rate 8000 --minutes 12 --monolingual eng lit --seed 0 --out runs/words
+
+With D the folder of recordings, 12 CPU-minutes for the shared model (50 in all) and seed 0, utterance error on new
+speakers: FSDD's theo 12.2 % [9.0, 15.4], Arabic 19.7 [16.6, 22.7], Lithuanian with one training minute 38.8 [28.2,
+49.7]; alone 7.6, not run, 40.4; one union head 12.8, 19.8, 57.9; ridge 15.2, 51.9, 59.0. Three seeds and a longer
+budget are still to be run.
 """
 
 import shlex
