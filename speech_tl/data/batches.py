@@ -102,6 +102,7 @@ class Examples:
             raise ValueError(f"{self.language}: {len(self.clips)} clips but {len(self.targets)} targets")
 
     def batch(self, indices: Sequence[int]) -> SpeechBatch:
+        """These clips with their targets, padded."""
         chosen = [self.clips.utterances[i] for i in indices]
         return collate(
             self.language,

@@ -55,6 +55,7 @@ class Units:
         return tuple(dict.fromkeys(s for s in unicodedata.normalize("NFC", text) if s not in self._index))
 
     def encode(self, text: str) -> tuple[int, ...]:
+        """One index per code point; InputError names the symbols that have no unit."""
         try:
             return tuple(self._index[symbol] for symbol in unicodedata.normalize("NFC", text))
         except KeyError:

@@ -137,7 +137,7 @@ def test_a_wrong_command_line(argv: list[str], line: str, capsys: pytest.Capture
             2,
             "error: disk full while writing runs/x",
         ),
-        (OSError(errno.EACCES, "Permission denied", "/root/x"), 2, "error: /root/x: Permission denied"),
+        (OSError(errno.EACCES, "Permission denied", "/locked/x"), 2, "error: /locked/x: Permission denied"),
     ],
 )
 def test_how_a_command_ends(raised: BaseException, code: int, line: str, capsys: pytest.CaptureFixture[str]) -> None:
