@@ -33,7 +33,7 @@ from speech_tl.errors import InputError
 from speech_tl.models.decoding import greedy
 from speech_tl.report import Report, text, write
 from speech_tl.results import Evaluation, compare, scored
-from speech_tl.systems import Settings, System, fit_short_clips, train
+from speech_tl.systems import Settings, System, fit_short_clips, train, untrained
 from speech_tl.torchaudio_shim import torchaudio as torchaudio  # SpeechBrain's own import of it may fail
 from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
@@ -132,7 +132,8 @@ def _train_ours(config: Config, data: dict[str, Language]) -> tuple[System, int]
         device="cpu",
     )
     plan = Plan(minutes=config.seconds / 60, peak_rate=PEAK_RATE, validate_every=200, average=0.99)
-    ours = train("speech_tl", data, settings=settings, plan=plan, folder=config.out, seed=config.seed)
+    model = untrained(data, settings, seed=config.seed)
+    ours = train("speech_tl", model, data, settings=settings, plan=plan, folder=config.out, seed=config.seed)
     steps_in_epoch = -(-len(lengths) // CLIPS)
     return ours, round(ours.history.steps * len(lengths) / steps_in_epoch)
 

@@ -21,7 +21,7 @@ from speech_tl import files
 from speech_tl.data.batches import frames_needed
 from speech_tl.data.clips import Clips
 from speech_tl.data.manifest import Utterance, read
-from speech_tl.data.splits import split
+from speech_tl.data.preparation import Division, divided
 from speech_tl.data.text import Normaliser, normaliser
 from speech_tl.device import chosen
 from speech_tl.errors import InputError, unknown_name
@@ -153,25 +153,34 @@ def main(config: Config) -> Report:
 
 def _chosen(config: Config, model: MultilingualCTC) -> dict[str, list[Utterance]]:
     """Language -> what to test on, with texts normalised as they were for training."""
-    corpora = grouped([u for source in config.data for u in read(source)], lambda u: u.language)
+    corpora: dict[str, list[tuple[str, list[Utterance]]]] = {}
+    for source in config.data:
+        for language, utterances in grouped(read(source), lambda u: u.language).items():
+            corpora.setdefault(language, []).append((source, utterances))
     for language in config.languages:
         if language not in corpora:
             raise unknown_name("language", language, corpora, where=" ".join(config.data))
-    stored = config.checkpoint / "splits.json"
+    division = Division(split_file=_splits_of(config.checkpoint))
     chosen: dict[str, list[Utterance]] = {}
     for language in config.languages or corpora:
-        model.known(language)
-        rules = model.config.normalisers.get(language)
+        rules = model.config.normalisers.get(model.known(language))
         normalise = Normaliser.from_dict(rules) if rules else normaliser(language)
-        utterances = corpora[language]
-        if config.split == "test":
-            file = stored if stored.is_file() else None
-            try:
-                utterances = list(split(utterances, split_file=file, normalise=normalise).test)
-            except InputError as error:
-                raise InputError(f"{error}; --split all tests on every clip") from None
-        chosen[language] = [replace(u, text=normalise(u.text)) for u in utterances]
+        if config.split == "all":
+            everything = [u for _, utterances in corpora[language] for u in utterances]
+            chosen[language] = [replace(u, text=normalise(u.text)) for u in everything]
+            continue
+        try:
+            chosen[language] = list(divided(corpora[language], division, normalise=normalise).test)
+        except InputError as error:
+            raise InputError(f"{error}; --split all tests on every clip") from None
     return chosen
+
+
+def _splits_of(checkpoint: Path) -> Path | None:
+    """The splits.json of the run that a checkpoint belongs to: RUN, RUN/systems/NAME, or the checkpoint in either."""
+    folder = checkpoint.resolve()
+    places = (folder, *list(folder.parents)[:3])
+    return next((place / "splits.json" for place in places if (place / "splits.json").is_file()), None)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ table and one paired comparison. Everything is in percent or percentage points.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -82,11 +82,11 @@ class Evaluation:
     def by_language(self) -> dict[str, list[Result]]:
         return grouped(self.results, lambda result: result.language)
 
-    def rows(self, *, system: str, train_seconds: float | None = None) -> list[Row]:
-        """The table `error_rates`: a row per language."""
+    def rows(self, *, system: str, train_seconds: Mapping[str, float] | None = None) -> list[Row]:
+        """The table `error_rates`: a row per language, with the seconds of training it took where that is said."""
         return [
-            {"system": system, **_rates(results), "train_seconds": train_seconds}
-            for results in self.by_language().values()
+            {"system": system, **_rates(results), "train_seconds": (train_seconds or {}).get(language)}
+            for language, results in self.by_language().items()
         ]
 
     def speaker_rows(self, *, system: str) -> list[Row]:
@@ -146,6 +146,35 @@ class Evaluation:
             }
             for result in self.results
         ]
+
+
+def tables(
+    results: Mapping[str, Evaluation], *, main: str, train_seconds: Mapping[str, Mapping[str, float]]
+) -> dict[str, list[Row]]:
+    """What a comparison of systems on the same test clips leaves behind.
+
+    Args:
+        results: system -> its results, in the order of the tables.
+        main: the system whose speakers are shown and that every other is held against.
+        train_seconds: system -> language -> CPU-seconds of training; wall seconds on a GPU.
+    """
+    rows = [
+        row
+        for name, result in results.items()
+        for row in result.rows(system=name, train_seconds=train_seconds.get(name))
+    ]
+    differences = [
+        {"system": main, "against": name, **row}
+        for name, result in results.items()
+        if name != main
+        for row in compare(results[main].of(result.by_language()), result)
+    ]
+    return {
+        "error_rates": rows,
+        "differences": differences,
+        "test_sets": results[main].test_set_rows(),
+        "speakers": results[main].speaker_rows(system=main),
+    }
 
 
 def compare(a: Evaluation, b: Evaluation) -> list[Row]:

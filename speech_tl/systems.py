@@ -1,7 +1,7 @@
 """One recogniser from data to evaluation: the step that every speech recipe repeats, once.
 
 A system is a model, the languages it hears and a plan. Monolingual baselines, the shared encoder with a head per
-language and the union head are three calls of `train` with other arguments.
+language and the union head are `untrained` and `train` with other arguments.
 """
 
 import sys
@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
@@ -23,6 +22,7 @@ from speech_tl.models import ctc
 from speech_tl.models.encoder import SUBSAMPLINGS
 from speech_tl.models.identification import calibrate, confusion_rows, head_scores
 from speech_tl.phonology.units import Units
+from speech_tl.results import Row
 from speech_tl.torchaudio_shim import torchaudio
 from speech_tl.training.loop import History, Plan, fit
 from speech_tl.training.sampling import GroupBatches
@@ -71,18 +71,45 @@ class System:
         return sum((evaluate(self.model, d.test.utterances, d.test) for d in known), Evaluation(()))
 
 
+def untrained(
+    data: Mapping[str, Language], settings: Settings, *, seed: int, union: bool = False
+) -> ctc.MultilingualCTC:
+    """A model with a head per language, or with one head for the union of their symbols.
+
+    Raises:
+        InputError: the encoder cannot be had, or a language has no clip that CTC could learn from.
+    """
+    seed_everything(seed)
+    vocabularies = {code: language.units for code, language in data.items()}
+    if union:
+        symbols = {symbol for units in vocabularies.values() for symbol in units.symbols[1:]}
+        vocabularies = {"union": Units.from_texts(symbols)}
+    model = ctc.build(
+        settings.encoder,
+        vocabularies,
+        head_of={code: "union" if union else code for code in data},
+        rate_of={code: language.train.sample_rate for code, language in data.items()},
+        normalisers={code: language.normaliser.to_dict() for code, language in data.items()},
+        subsampling=settings.subsampling,
+        dropout=settings.dropout,
+        least_frames=settings.least_frames,
+    )
+    name_infeasible(data, model, speed=settings.augmentation.fastest)
+    return model
+
+
 def train(
     name: str,
+    model: ctc.MultilingualCTC,
     data: Mapping[str, Language],
     *,
     settings: Settings,
     plan: Plan,
     folder: Path,
     seed: int,
-    union: bool = False,
     resume: bool = False,
 ) -> System:
-    """Trains one encoder with a head per language (or one head for the union of their symbols) and keeps the best.
+    """Trains a model on the languages and keeps the best of its validations.
 
     The loss is CTC on the batch's own head; the language of a batch is drawn with temperature. What is kept is the
     model with the lowest character error on the validation clips, averaged over languages.
@@ -90,8 +117,6 @@ def train(
     print(f"training {name} on {', '.join(data)} in {folder}", file=sys.stderr, flush=True)
     seed_everything(seed)
     streams = Streams(seed)
-    model = _untrained(data, settings, union=union)
-    name_infeasible(data, model, speed=settings.augmentation.fastest)
     examples = {code: language.examples(language.train, model.units(code)) for code, language in data.items()}
     order = GroupBatches(
         {code: d.train.lengths for code, d in data.items()},
@@ -149,6 +174,7 @@ def train_alone(
     runs = [
         train(
             "monolingual",
+            untrained({code: language}, settings, seed=seed),
             {code: language},
             settings=settings,
             plan=replace(plan, steps=updates, patience=10),
@@ -161,23 +187,6 @@ def train_alone(
     return min(runs, key=lambda run: run.validation_error)
 
 
-def _untrained(data: Mapping[str, Language], settings: Settings, *, union: bool) -> ctc.MultilingualCTC:
-    vocabularies = {code: language.units for code, language in data.items()}
-    if union:
-        symbols = {symbol for units in vocabularies.values() for symbol in units.symbols[1:]}
-        vocabularies = {"union": Units.from_texts(symbols)}
-    return ctc.build(
-        settings.encoder,
-        vocabularies,
-        head_of={code: "union" if union else code for code in data},
-        rate_of={code: language.train.sample_rate for code, language in data.items()},
-        normalisers={code: language.normaliser.to_dict() for code, language in data.items()},
-        subsampling=settings.subsampling,
-        dropout=settings.dropout,
-        least_frames=settings.least_frames,
-    )
-
-
 def _validation_error(model: ctc.MultilingualCTC, *, data: Mapping[str, Language]) -> float:
     """Character error on the clips kept back, averaged over languages.
 
@@ -187,7 +196,7 @@ def _validation_error(model: ctc.MultilingualCTC, *, data: Mapping[str, Language
     return sum(errors) / len(errors)
 
 
-def learn_to_tell_languages(system: System, data: Mapping[str, Language]) -> list[Mapping[str, Any]]:
+def learn_to_tell_languages(system: System, data: Mapping[str, Language]) -> list[Row]:
     """Calibrates the heads on the validation clips, keeps that in the checkpoint, and confuses the test clips.
 
     Returns:

@@ -134,6 +134,38 @@ def by_language(values: Sequence[str], kind: type[T], *, flag: str) -> dict[str,
     return numbers
 
 
+def divided(
+    parts: Sequence[tuple[str, Sequence[Utterance]]], division: Division, *, normalise: Normaliser, seed: int = 0
+) -> Split:
+    """One language, its texts normalised, divided as the user said or as is known of each corpus.
+
+    Args:
+        parts: (source, utterances) of every corpus that has the language.
+    """
+    spoken = [
+        (source, [replace(utterance, text=normalise(utterance.text)) for utterance in utterances])
+        for source, utterances in parts
+    ]
+    if division.split_file is not None:  # says where each recording belongs, whichever corpus it is from
+        spoken = [(parts[0][0], [utterance for _, utterances in spoken for utterance in utterances])]
+    return _joined([_one_corpus(*own, division, normalise=normalise, seed=seed) for own in spoken])
+
+
+def _one_corpus(
+    source: str, utterances: Sequence[Utterance], division: Division, *, normalise: Normaliser, seed: int
+) -> Split:
+    code, present = utterances[0].language, {utterance.speaker for utterance in utterances}
+    arguments = split_arguments(
+        source,
+        hold_out_speakers=[speaker for speaker in division.hold_out_speakers if speaker in present],
+        train_speakers=_of(division.train_speakers, code),
+        test_speakers=_of(division.test_speakers, code),
+        split_file=division.split_file,
+        known_speakers=division.known_speakers,
+    )
+    return split(utterances, seed=seed, normalise=normalise, **arguments)
+
+
 def _language(
     code: str,
     parts: Sequence[tuple[str, tuple[Utterance, ...]]],
@@ -145,20 +177,7 @@ def _language(
     cache: Path | None,
 ) -> Language:
     say = normaliser(code)
-    splits = []
-    for source, utterances in parts:
-        spoken = tuple(replace(utterance, text=say(utterance.text)) for utterance in utterances)
-        present = {utterance.speaker for utterance in spoken}
-        arguments = split_arguments(
-            source,
-            hold_out_speakers=[speaker for speaker in division.hold_out_speakers if speaker in present],
-            train_speakers=_of(division.train_speakers, code),
-            test_speakers=_of(division.test_speakers, code),
-            split_file=division.split_file,
-            known_speakers=division.known_speakers,
-        )
-        splits.append(split(spoken, seed=seed, normalise=say, **arguments))
-    whole = splits[0] if len(splits) == 1 else _joined(splits)
+    whole = divided(parts, division, normalise=say, seed=seed)
     if train_minutes is not None:
         note = f"{whole.note}; at most {train_minutes:g} minutes of training speech"
         whole = replace(whole, train=subset(whole.train, minutes=train_minutes, seed=seed), note=note)
@@ -175,6 +194,8 @@ def _of(numbers: Mapping[str, T] | None, code: str) -> T | None:
 
 
 def _joined(splits: Sequence[Split]) -> Split:
+    if len(splits) == 1:
+        return splits[0]
     return Split(
         train=tuple(u for part in splits for u in part.train),
         valid=tuple(u for part in splits for u in part.valid),

@@ -6,7 +6,7 @@ heads is fitted on validation data (Brümmer & van Leeuwen 2006, On calibration 
 and kept in the checkpoint's configuration as plain JSON.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -143,10 +143,10 @@ def calibrate(scores: Scores, spoken: Sequence[str], *, languages: Sequence[str]
     )
 
 
-def confusion_rows(spoken: Sequence[str], heard: Sequence[str]) -> list[Mapping[str, Any]]:
+def confusion_rows(spoken: Sequence[str], heard: Sequence[str]) -> list[dict[str, Any]]:
     """A row per spoken language: the percentage of its clips heard as each language."""
     languages = sorted(set(spoken) | set(heard))
-    rows: list[Mapping[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     for language in sorted(set(spoken)):
         own = [guess for truth, guess in zip(spoken, heard, strict=True) if truth == language]
         shares = {name: 100 * own.count(name) / len(own) for name in languages}

@@ -73,7 +73,7 @@ CASES = [
 def test_what_was_written_stands_beside_what_was_said() -> None:
     evaluation = run(Reader(), CASES)
     assert [result.hypothesis for result in evaluation.results] == [heard for _, heard in CASES]
-    rows = evaluation.rows(system="shared_heads", train_seconds=60.0)
+    rows = evaluation.rows(system="shared_heads", train_seconds={"aa": 60.0})
     assert [(row["language"], row["utterances"], row["utterance_error"]) for row in rows] == [
         ("aa", 4, 50),
         ("bb", 1, 0),

@@ -29,7 +29,7 @@ def evaluation(cases: list[Case], *, language: str = "aa") -> Evaluation:
 def test_rows_by_hand() -> None:
     """aa: 3 + 3 + 6 + 4 characters, errors 0 + 1 + 0 + 2; 5 words, 2 wrong; 2 of 4 utterances wrong."""
     both = evaluation(CASES) + evaluation([("two", "two", "s1")], language="bb")
-    first, second = both.rows(system="shared_heads", train_seconds=60.0)
+    first, second = both.rows(system="shared_heads", train_seconds={"aa": 60.0})
     rates = ["cer", "cer_low", "cer_high", "wer"]
     utterance = ["utterance_error", "utterance_error_low", "utterance_error_high"]
     tail = ["utterances", "speakers", "train_seconds"]

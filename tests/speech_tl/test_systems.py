@@ -12,7 +12,7 @@ from speech_tl.data.preparation import Language, by_language, prepare
 from speech_tl.errors import InputError
 from speech_tl.evaluate import evaluate
 from speech_tl.models import ctc
-from speech_tl.systems import Settings, fit_short_clips, learn_to_tell_languages, name_infeasible, train
+from speech_tl.systems import Settings, fit_short_clips, learn_to_tell_languages, name_infeasible, train, untrained
 from speech_tl.training.loop import Plan
 
 SETTINGS = Settings(encoder="tiny", device="cpu", augmentation=Augmentation(warp=0.1))
@@ -92,7 +92,9 @@ def test_a_language_without_a_feasible_clip_is_refused(data: dict[str, Language]
 def test_a_trained_system_and_the_wrong_head(data: dict[str, Language], tmp_path: Path) -> None:
     one = {"fi": data["fi"], "it": data["it"]}
     plan = Plan(steps=150, peak_rate=3e-3, warmup_steps=20, validate_every=75)
-    system = train("shared_heads", one, settings=SETTINGS, plan=plan, folder=tmp_path, seed=1)
+    system = train(
+        "shared_heads", untrained(one, SETTINGS, seed=1), one, settings=SETTINGS, plan=plan, folder=tmp_path, seed=1
+    )
     losses = [row["loss"] for row in system.history.losses]
     assert losses[-1] < 0.7 * losses[0]
     assert (tmp_path / "checkpoint" / "model.safetensors").is_file()
@@ -112,7 +114,9 @@ def test_input_layers_differ_where_the_rates_do(tiny_speech: Path, tmp_path: Pat
     rates = {"": 8000, "it": 16000}
     data = prepare([str(tiny_speech)], languages=("fi", "it"), sample_rates=rates)
     plan = Plan(steps=2, warmup_steps=1, validate_every=2)
-    system = train("shared_heads", data, settings=SETTINGS, plan=plan, folder=tmp_path, seed=1)
+    system = train(
+        "shared_heads", untrained(data, SETTINGS, seed=1), data, settings=SETTINGS, plan=plan, folder=tmp_path, seed=1
+    )
     assert sorted(system.model.encoder.body.subsampling) == ["64", "80"], "mel bins of 8 kHz and of 16 kHz"
     assert len(learn_to_tell_languages(system, data)) == 2
     with pytest.raises(InputError, match="no input layer for a sampling rate of 11025 Hz; expected 16000 or 8000"):

@@ -1,0 +1,127 @@
+"""The flags that every speech recipe has, and what they mean to the library.
+
+A recipe's `Config` inherits the two records and adds what is its own; library functions below take plain arguments
+and never see a flag.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from speech_tl.augmentation import AS_RECORDED, NEW_VOICES
+from speech_tl.data import synthesis
+from speech_tl.data.preparation import Division, Language, by_language, prepare
+from speech_tl.systems import Settings, fit_short_clips
+from speech_tl.training.loop import Plan
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """Which recordings, and how they are divided."""
+
+    data: tuple[str, ...] = ()
+    """Corpora: folders with a metadata table, Common Voice, Kaldi, hub:NAME:CONFIG; speech made here if none."""
+    languages: tuple[str, ...] = ()
+    """ISO 639-3 codes to train on; all that the data hold if none."""
+    hold_out_speakers: tuple[str, ...] = ()
+    """Speakers whose clips are the test set."""
+    train_speakers: tuple[str, ...] = ()
+    """Train on the first N sorted speakers: N, or LANGUAGE=N."""
+    test_speakers: tuple[str, ...] = ()
+    """Test on the last N sorted speakers: N, or LANGUAGE=N."""
+    split_file: Path | None = None
+    """A run's splits.json, to divide the same way."""
+    known_speakers: bool = False
+    """Allow speakers that are both in training and in test."""
+    train_minutes: tuple[str, ...] = ()
+    """At most so many minutes of training speech: LANGUAGE=MINUTES."""
+    sample_rate: tuple[str, ...] = ("16000",)
+    """Hz audio is brought to, 16000 or 8000, or LANGUAGE=HZ: languages of one rate share their input layers."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """Which model, and how long and how it is trained."""
+
+    encoder: str = "small"
+    """tiny, small or base to train from scratch; or a folder or hub id of a pretrained encoder."""
+    subsampling: int = 4
+    """Frames of 10 ms per output frame, for an encoder from scratch."""
+    minutes: float = 2.0
+    """CPU-minutes of training for the main model, wall minutes on a GPU; the others get as many updates."""
+    steps: int | None = None
+    """Updates of the main model, in the place of minutes."""
+    epochs: float | None = None
+    """Passes of the main model through the data, in the place of minutes."""
+    validate_every: int = 200
+    """Updates between validations, and between saved states."""
+    peak_rate: float = 2e-3
+    """Learning rate after the warm-up."""
+    dropout: float = 0.0
+    """Of the encoder."""
+    augment: bool = True
+    """Vary training clips in speed, formants, tempo and noise, and mask them."""
+    temperature: float = 2.0
+    """Languages are drawn in proportion to size^(1/temperature)."""
+    batch_seconds: float = 32.0
+    """Padded seconds of audio in a batch."""
+    batch_clips: int = 16
+    """Most utterances in a batch."""
+    seed: int = 0
+    """Of everything random."""
+    resume: bool = False
+    """Continue the run in --out."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    tiny: bool = False
+    """Seconds on generated speech, to see that everything works."""
+
+
+def prepared(flags: Recordings, *, seed: int, made_in: Path, tiny: bool = False) -> dict[str, Language]:
+    """Language code -> its recordings; where no corpus is named, speech is generated in `made_in`."""
+    size: synthesis.Size = "tiny" if tiny else "default"
+    division = Division(
+        flags.hold_out_speakers,
+        by_language(flags.train_speakers, int, flag="--train-speakers"),
+        by_language(flags.test_speakers, int, flag="--test-speakers"),
+        flags.split_file,
+        flags.known_speakers,
+    )
+    return prepare(
+        flags.data or (str(synthesis.build(made_in / f"speech-{size}", size=size)),),
+        languages=flags.languages,
+        division=division,
+        sample_rates=by_language(flags.sample_rate, int, flag="--sample-rate"),
+        train_minutes=by_language(flags.train_minutes, float, flag="--train-minutes"),
+        seed=seed,
+    )
+
+
+def settings(flags: Training, data: dict[str, Language]) -> tuple[Settings, str]:
+    """What all systems have in common, and the sentence that says what is done about short clips."""
+    augmentation = NEW_VOICES if flags.augment else AS_RECORDED
+    subsampling, least_frames, said = fit_short_clips(data, flags.subsampling, speed=augmentation.fastest)
+    common = Settings(
+        encoder="tiny" if flags.tiny else flags.encoder,
+        subsampling=subsampling,
+        least_frames=least_frames,
+        dropout=flags.dropout,
+        augmentation=augmentation,
+        temperature=flags.temperature,
+        batch_seconds=flags.batch_seconds,
+        batch_clips=flags.batch_clips,
+        device=flags.device,
+    )
+    return common, said
+
+
+def plan(flags: Training) -> Plan:
+    """The main model's plan: --steps or --epochs, in the place of --minutes where given."""
+    whole = Plan(
+        minutes=flags.minutes if flags.steps is None and flags.epochs is None else None,
+        steps=flags.steps,
+        epochs=flags.epochs,
+        peak_rate=flags.peak_rate,
+        validate_every=flags.validate_every,
+        average=0.99,
+    )
+    return replace(whole, minutes=None, steps=flags.steps or 40, validate_every=10) if flags.tiny else whole
