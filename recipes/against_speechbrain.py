@@ -15,6 +15,7 @@ The figures are of a snapshot near commit fceed00, before the features changed, 
 tested on its averaged weights of the best validation, SpeechBrain on its last ones at a rate annealed to 0.
 """
 
+import copy
 import importlib
 import shlex
 import sys
@@ -28,6 +29,7 @@ from torch import Tensor, nn
 
 from speech_tl.augmentation import NEW_VOICES
 from speech_tl.data.batches import Examples, SpeechBatch, SpeechBatches
+from speech_tl.data.clips import Clips
 from speech_tl.data.preparation import Division, Language, prepare
 from speech_tl.errors import InputError
 from speech_tl.models.decoding import greedy
@@ -43,8 +45,8 @@ from speech_tl.training.seeding import Streams, seed_everything
 
 PEAK_RATE, CLIPS = 2e-3, 16
 """Of speech_tl."""
-THEIR_PEAK_RATE, THEIR_CLIPS, THEIR_WARMUP = 5e-3, 32, 20
-"""Of SpeechBrain."""
+THEIR_PEAK_RATE, THEIR_CLIPS, THEIR_WARMUP, THEIR_VALIDATIONS = 5e-3, 32, 20, 100
+"""Of SpeechBrain; the last is in updates, as many clips as 200 updates of speech_tl."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,7 @@ class SpeechBrain:
         )
         self.batches = SpeechBatches({language.code: language.examples(language.train)}, order)
         self.seconds, self.clips, self.steps = 0.0, 0, 0
+        self.best_error, self.best = float("inf"), copy.deepcopy(self.model.state_dict())
 
     def log_probabilities(self, batch: SpeechBatch) -> tuple[Tensor, Tensor]:
         """(B, T, V), and the share (B,) of the T frames that each utterance fills."""
@@ -196,8 +199,10 @@ class SpeechBrain:
         return loss
 
     def train(self, *, until: float, total: float) -> None:
-        """On to so many CPU-seconds; the rate warms up by the step and falls to 0 at the total."""
-        self.model.train()
+        """On to so many CPU-seconds; the rate warms up by the step and falls to 0 at the total.
+
+        The weights of the lowest character error on the validation clips are kept, of equal ones the last.
+        """
         while self.seconds < until:
             began = time.process_time()
             batch = next(self.batches)
@@ -210,19 +215,28 @@ class SpeechBrain:
             self.optimizer.zero_grad()
             self.seconds += time.process_time() - began
             self.steps, self.clips = self.steps + 1, self.clips + len(batch)
+            if self.steps % THEIR_VALIDATIONS == 0 or self.seconds >= total:
+                error = self.written(self.language.valid).cer
+                if error <= self.best_error:
+                    self.best_error, self.best = error, copy.deepcopy(self.model.state_dict())
+
+    def test(self) -> Evaluation:
+        """Of the kept weights, on the test clips."""
+        self.model.load_state_dict(self.best)
+        return self.written(self.language.test)
 
     @torch.no_grad()
-    def test(self) -> Evaluation:
-        """Greedy transcripts of the test clips."""
+    def written(self, clips: Clips) -> Evaluation:
+        """Greedy transcripts."""
         self.model.eval()
         written: dict[str, str] = {}
-        clips = self.language.test
         unlabelled = Examples(self.language.code, clips, ((),) * len(clips))
         for batch in unlabelled.in_order(max_total=160 * clips.sample_rate):
             log_probabilities, share = self.log_probabilities(batch)
             frames = (share * log_probabilities.shape[1]).round().long()
             texts = map(self.language.units.decode, greedy(log_probabilities, frames))
             written.update(zip(batch.keys, texts, strict=True))
+        self.model.train()
         return Evaluation(
             tuple(
                 scored(u.text, written[u.key], key=u.key, language=u.language, speaker=u.speaker)

@@ -33,7 +33,7 @@ def learning_curves(histories: Mapping[str, History]) -> list[Figure]:
         ),
         Figure(
             "Validation error",
-            "Character error on clips kept back from training, averaged over languages; its lowest point is kept.",
+            "Character error on clips kept back from training, languages weighted by √clips; its lowest point is kept.",
             curves(error, x="updates", y="character error (%)"),
         ),
     ]

@@ -10,6 +10,7 @@ from pathlib import Path
 from speech_tl.augmentation import AS_RECORDED, NEW_VOICES
 from speech_tl.data import synthesis
 from speech_tl.data.preparation import Division, Language, by_language, prepare
+from speech_tl.errors import InputError
 from speech_tl.systems import Settings, fit_short_clips
 from speech_tl.training.loop import Plan
 
@@ -34,6 +35,9 @@ class Recordings:
     """Allow speakers that are both in training and in test."""
     train_minutes: tuple[str, ...] = ()
     """At most so many minutes of training speech: LANGUAGE=MINUTES."""
+    phones: tuple[str, ...] = ()
+    """Where pronunciations come from, LANGUAGE=SOURCE: espeak:VOICE, a file of words and IPA, or a column of IPA;
+    the middle block then learns sounds that all languages share."""
     sample_rate: tuple[str, ...] = ("16000",)
     """Hz audio is brought to, 16000 or 8000, or LANGUAGE=HZ: languages of one rate share their input layers."""
 
@@ -92,8 +96,16 @@ def prepared(flags: Recordings, *, seed: int, made_in: Path, tiny: bool = False)
         division=division,
         sample_rates=by_language(flags.sample_rate, int, flag="--sample-rate"),
         train_minutes=by_language(flags.train_minutes, float, flag="--train-minutes"),
+        phones=dict(_language_and_source(value) for value in flags.phones),
         seed=seed,
     )
+
+
+def _language_and_source(value: str) -> tuple[str, str]:
+    language, _, source = value.partition("=")
+    if not (language and source):
+        raise InputError(f"--phones got {value!r}; expected LANGUAGE=SOURCE, such as lit=espeak:lt or arb=ipa")
+    return language, source
 
 
 def settings(flags: Training, data: dict[str, Language]) -> tuple[Settings, str]:

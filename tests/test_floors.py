@@ -51,6 +51,9 @@ STRANGERS = {("speech_tl.transfer", "speech_tl.training")}
 NMT_MAY_IMPORT = {
     "speech_tl",
     "speech_tl.errors",
+    "speech_tl.files",
+    "speech_tl.torchaudio_shim",
+    "speech_tl.device",
     "speech_tl.training",
     "speech_tl.transfer",
     "speech_tl.statistics",

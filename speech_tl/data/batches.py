@@ -30,6 +30,10 @@ class SpeechBatch:
     """(B, S) int64, zero padded (zero is the blank)."""
     target_lengths: Tensor
     """(B,) int64."""
+    phones: Tensor
+    """(B, P) int64, zero padded; P = 0 where the language has no pronunciations."""
+    phone_lengths: Tensor
+    """(B,) int64."""
     keys: tuple[str, ...]
     speakers: tuple[str, ...]
 
@@ -37,12 +41,15 @@ class SpeechBatch:
         return len(self.keys)
 
     def to(self, device: torch.device | str) -> "SpeechBatch":
+        """The same batch elsewhere."""
         return replace(
             self,
             audio=self.audio.to(device, non_blocking=True),
             audio_lengths=self.audio_lengths.to(device),
             targets=self.targets.to(device),
             target_lengths=self.target_lengths.to(device),
+            phones=self.phones.to(device),
+            phone_lengths=self.phone_lengths.to(device),
         )
 
     def share(self, rank: int, world: int) -> "tuple[SpeechBatch, float]":
@@ -60,6 +67,8 @@ class SpeechBatch:
             audio_lengths=self.audio_lengths[mine],
             targets=self.targets[mine],
             target_lengths=self.target_lengths[mine],
+            phones=self.phones[mine],
+            phone_lengths=self.phone_lengths[mine],
             keys=tuple(self.keys[i] for i in mine),
             speakers=tuple(self.speakers[i] for i in mine),
         )
@@ -73,17 +82,22 @@ def collate(
     targets: Sequence[Sequence[int]],
     keys: Sequence[str],
     speakers: Sequence[str],
+    phones: Sequence[Sequence[int]] = (),
 ) -> SpeechBatch:
-    """Pad clips (N,) and targets to the longest of the batch."""
-    if not len(audio) == len(targets) == len(keys) == len(speakers) > 0:
+    """Pad clips (N,), targets and, where they are known, phones to the longest of the batch."""
+    phones = phones or ((),) * len(audio)
+    if not len(audio) == len(targets) == len(phones) == len(keys) == len(speakers) > 0:
         raise ValueError(f"{len(audio)} clips, {len(targets)} targets, {len(keys)} keys, {len(speakers)} speakers")
     rows = [torch.tensor(target, dtype=torch.int64) for target in targets]
+    sounds = [torch.tensor(each, dtype=torch.int64) for each in phones]
     return SpeechBatch(
         language=language,
         audio=torch.nn.utils.rnn.pad_sequence(list(audio), batch_first=True),
         audio_lengths=torch.tensor([len(clip) for clip in audio]),
         targets=torch.nn.utils.rnn.pad_sequence(rows, batch_first=True),
         target_lengths=torch.tensor([len(row) for row in rows]),
+        phones=torch.nn.utils.rnn.pad_sequence(sounds, batch_first=True),
+        phone_lengths=torch.tensor([len(row) for row in sounds]),
         keys=tuple(keys),
         speakers=tuple(speakers),
     )
@@ -96,10 +110,13 @@ class Examples:
     language: str
     clips: Clips
     targets: tuple[tuple[int, ...], ...]
+    phones: tuple[tuple[int, ...], ...] = ()
+    """How each is pronounced, where that is known."""
 
     def __post_init__(self) -> None:
-        if len(self.clips) != len(self.targets):
-            raise ValueError(f"{self.language}: {len(self.clips)} clips but {len(self.targets)} targets")
+        for name, given in (("targets", self.targets), ("pronunciations", self.phones or self.targets)):
+            if len(self.clips) != len(given):
+                raise ValueError(f"{self.language}: {len(self.clips)} clips but {len(given)} {name}")
 
     def batch(self, indices: Sequence[int]) -> SpeechBatch:
         """These clips with their targets, padded."""
@@ -110,6 +127,7 @@ class Examples:
             targets=[self.targets[i] for i in indices],
             keys=[u.key for u in chosen],
             speakers=[u.speaker for u in chosen],
+            phones=[self.phones[i] for i in indices] if self.phones else (),
         )
 
     def in_order(self, *, max_total: int, max_items: int = 64) -> Iterator[SpeechBatch]:

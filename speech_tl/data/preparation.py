@@ -13,9 +13,11 @@ from speech_tl.data.batches import Examples
 from speech_tl.data.clips import Clips
 from speech_tl.data.corpora import split_arguments
 from speech_tl.data.manifest import Utterance, read
+from speech_tl.data.pronunciations import pronunciations
 from speech_tl.data.splits import Split, split, subset
 from speech_tl.data.text import Normaliser, normaliser
 from speech_tl.errors import InputError, unknown_name
+from speech_tl.phonology.sounds import PHONES
 from speech_tl.phonology.units import Units
 
 T = TypeVar("T", int, float)
@@ -32,6 +34,8 @@ class Language:
     train: Clips
     valid: Clips
     test: Clips
+    pronunciations: Mapping[str, str]
+    """Text -> sound classes, for every text; empty where nobody said how the language is pronounced."""
 
     @property
     def description(self) -> str:
@@ -44,9 +48,10 @@ class Language:
         return f"{self.code} ({self.split.task}): {sizes} at {rate} Hz; {self.split.note}"
 
     def examples(self, part: Clips, units: Units | None = None) -> Examples:
-        """A part with its targets in this language's units, or in a wider set."""
-        encode = (units or self.units).encode
-        return Examples(self.code, part, tuple(encode(utterance.text) for utterance in part.utterances))
+        """A part with its targets in this language's units, or in a wider set, and its pronunciations."""
+        encode, texts = (units or self.units).encode, [utterance.text for utterance in part.utterances]
+        said = [PHONES.encode(self.pronunciations[text]) for text in texts] if self.pronunciations else []
+        return Examples(self.code, part, tuple(encode(text) for text in texts), tuple(said))
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ def prepare(
     division: Division | None = None,
     sample_rates: Mapping[str, int] | None = None,
     train_minutes: Mapping[str, float] | None = None,
+    phones: Mapping[str, str] | None = None,
     seed: int = 0,
     cache: Path | None = None,
 ) -> dict[str, Language]:
@@ -78,6 +84,7 @@ def prepare(
         languages: only these; all where empty.
         sample_rates: language -> Hz its audio is brought to, `""` for every language; 16000 where absent.
         train_minutes: language -> at most so much training speech, drawn by seed.
+        phones: language -> where its pronunciations come from (`pronunciations`).
         cache: folder for decoded audio.
 
     Raises:
@@ -98,6 +105,7 @@ def prepare(
         ("--test-speakers", division.test_speakers),
         ("--train-minutes", train_minutes),
         ("--sample-rate", sample_rates),
+        ("--phones", phones),
     ):
         for code in numbers or ():
             if code and code not in found:
@@ -113,6 +121,7 @@ def prepare(
             division,
             sample_rate=_of(sample_rates, code) or 16000,
             train_minutes=_of(train_minutes, code),
+            phones=(phones or {}).get(code),
             seed=seed,
             cache=cache,
         )
@@ -173,6 +182,7 @@ def _language(
     *,
     sample_rate: int,
     train_minutes: float | None,
+    phones: str | None,
     seed: int,
     cache: Path | None,
 ) -> Language:
@@ -186,7 +196,8 @@ def _language(
             raise InputError(f"{code} has no utterances to {name} on after the split ({whole.note})")
     units = Units.from_texts(utterance.text for utterance in (*whole.train, *whole.valid))
     train, valid, test = (Clips(part, sample_rate, cache=cache) for part in (whole.train, whole.valid, whole.test))
-    return Language(code, whole, units, say, train, valid, test)
+    said = pronunciations((*whole.train, *whole.valid), phones, normalise=say) if phones else {}
+    return Language(code, whole, units, say, train, valid, test, said)
 
 
 def _of(numbers: Mapping[str, T] | None, code: str) -> T | None:

@@ -31,6 +31,8 @@ from speech_tl.models.encoder import SIZES, SpeechEncoder, from_config, from_scr
 from speech_tl.phonology.units import BLANK, Units
 from speech_tl.training.checkpoint import replace_folder, settle
 
+PHONE_HEAD = "phones"
+"""The head, on the middle block, whose units all languages share; no language is asked for by it."""
 FORMAT = 1
 """Of what `save` writes; a checkpoint of another number is refused by name."""
 
@@ -171,27 +173,37 @@ class MultilingualCTC(PreTrainedModel):
         *,
         targets: Tensor,
         target_lengths: Tensor,
+        phones: Tensor | None = None,
+        phone_lengths: Tensor | None = None,
         augmentation: Augmentation | None = None,
     ) -> dict[str, Tensor]:
-        """audio: (B, N), samples: (B,), targets: (B, S), target_lengths: (B,) -> named scalars.
+        """audio: (B, N), samples: (B,), targets: (B, S), phones: (B, P), their lengths: (B,) -> named scalars.
 
-        `ctc` is −log p(targets) per symbol (nats), averaged over utterances, of the language's head on the last block;
-        `intermediate_ctc` that of the same head on the middle block, which brings a gradient to the lower blocks early
-        (Lee & Watanabe 2021). Utterances with more symbols than frames count as 0.
+        `ctc` is −log p(targets) per symbol (nats), averaged over utterances, of the language's head on the last block.
+        `intermediate_ctc` brings a gradient to the lower blocks early (Lee & Watanabe 2021): that of the phone head,
+        which all languages share, on the middle block (Glocker et al. 2023), or, without phones or where P = 0, of
+        the language's own head there. Utterances with more symbols than frames count as 0.
         """
         hidden, frames = self.encoder(audio, samples, self.sample_rate(language), augmentation=augmentation)
-        head = self._head(language)
-        losses = {}
-        for name, depth in (("ctc", hidden[-1]), ("intermediate_ctc", hidden[len(hidden) // 2])):
-            log_probabilities = head(depth).float().log_softmax(-1).transpose(0, 1)  # (T, B, V)
-            each = nn.functional.ctc_loss(
-                log_probabilities, targets, frames, target_lengths, reduction="none", zero_infinity=True
-            )
-            losses[name] = (each / target_lengths).mean()
+        head, middle = self._head(language), hidden[len(hidden) // 2]
+        losses = {"ctc": _ctc(head(hidden[-1]), targets, frames, target_lengths)}
+        if phones is not None and phone_lengths is not None and phones.shape[1]:
+            losses["intermediate_ctc"] = _ctc(self.heads[PHONE_HEAD](middle), phones, frames, phone_lengths)
+        else:
+            losses["intermediate_ctc"] = _ctc(head(middle), targets, frames, target_lengths)
         return losses
 
     def _head(self, language: str) -> nn.Module:
         return self.heads[self.config.head_of[self.known(language)]]
+
+
+def _ctc(logits: Tensor, targets: Tensor, frames: Tensor, target_lengths: Tensor) -> Tensor:
+    """logits: (B, T, V), targets: (B, S), lengths: (B,) -> −log p(targets) per symbol, the mean over utterances."""
+    log_probabilities = logits.float().log_softmax(-1).transpose(0, 1)  # (T, B, V)
+    each = nn.functional.ctc_loss(
+        log_probabilities, targets, frames, target_lengths, reduction="none", zero_infinity=True
+    )
+    return (each / target_lengths).mean()
 
 
 def build(

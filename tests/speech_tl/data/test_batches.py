@@ -24,6 +24,7 @@ def batch() -> SpeechBatch:
         targets=[(1, 2), (3,), (4, 4, 4)],
         keys=["a", "b", "c"],
         speakers=["x", "x", "y"],
+        phones=[(7,), (7, 8), ()],
     )
 
 
@@ -32,13 +33,14 @@ def test_padding_is_zero_and_lengths_travel(batch: SpeechBatch) -> None:
     assert batch.audio_lengths.tolist() == [3, 5, 2]
     assert batch.targets.tolist() == [[1, 2, 0], [3, 0, 0], [4, 4, 4]]
     assert batch.target_lengths.tolist() == [2, 1, 3]
+    assert (batch.phones.tolist(), batch.phone_lengths.tolist()) == ([[7, 0], [7, 8], [0, 0]], [1, 2, 0])
     assert (batch.audio.dtype, batch.targets.dtype, len(batch)) == (torch.float32, torch.int64, 3)
     assert batch.to("cpu").keys == ("a", "b", "c")
 
 
 def test_an_empty_target_is_a_row_of_blanks() -> None:
     made = collate("eng", audio=[torch.ones(1)], targets=[()], keys=["a"], speakers=["x"])
-    assert made.targets.shape == (1, 0)
+    assert made.targets.shape == made.phones.shape == (1, 0)
     assert made.targets.dtype == torch.int64
 
 
@@ -48,6 +50,7 @@ def test_a_share_is_every_nth_utterance_at_the_same_padding(batch: SpeechBatch) 
     assert weight == pytest.approx(2 / 3)
     assert part.audio.shape == (1, 5)
     assert part.targets.shape == (1, 3)
+    assert part.phones.tolist() == [[7, 8]]
     nothing, weight = batch.share(3, 4)
     assert (nothing.keys, weight) == (("a",), 0.0)
     whole, weight = batch.share(0, 1)
@@ -127,6 +130,11 @@ def test_examples_in_order_of_length(examples: Examples) -> None:
     )
     with pytest.raises(ValueError, match="4 clips but 3 targets"):
         Examples("eng", examples.clips, examples.targets[:3])
+    with pytest.raises(ValueError, match="4 clips but 1 pronunciations"):
+        Examples("eng", examples.clips, examples.targets, ((1,),))
+    assert not first.phones.numel(), "unknown here"
+    spoken = Examples("eng", examples.clips, examples.targets, ((5,), (6, 6), (7,), (8,)))
+    assert spoken.batch([1, 3]).phones.tolist() == [[6, 6], [8, 0]]
 
 
 class Counting:

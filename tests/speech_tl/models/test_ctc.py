@@ -85,6 +85,24 @@ def test_loss_against_every_path() -> None:
     assert torch.isclose(loss, -torch.tensor(15 / 16).log())
 
 
+def test_phones_are_heard_in_the_middle_by_a_head_of_their_own(model: ctc.MultilingualCTC) -> None:
+    phones = Units.from_texts(["abc"])
+    model = ctc.build("tiny", VOCABULARIES | {"phones": phones}, head_of={"swh": "swh", "spa": "spa"}).eval()
+    assert model.languages == ("swh", "spa")
+    audio, targets = torch.randn(2, 8000), torch.tensor([[1, 2], [2, 1]])
+    given = {"targets": targets, "target_lengths": torch.tensor([2, 2])}
+    known = given | {"phones": torch.tensor([[1], [3]]), "phone_lengths": torch.tensor([1, 1])}
+    samples = torch.tensor([8000, 8000])
+    model.losses(audio, samples, "swh", **known)["intermediate_ctc"].backward()
+    touched = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    assert "heads.phones.weight" in touched
+    assert not any(name.startswith(("heads.swh", "encoder.body.layers.1")) for name in touched), "nothing above"
+    model.zero_grad()
+    model.losses(audio, samples, "swh", **given)["intermediate_ctc"].backward()
+    assert model.heads["phones"].weight.grad is None, "without pronunciations it is the language's own head"
+    assert model.heads["swh"].weight.grad is not None
+
+
 def test_more_symbols_than_frames_is_not_infinite(model: ctc.MultilingualCTC) -> None:
     # 13 equal symbols need 25 frames; 0.1 s has 12.
     assert losses(model, torch.randn(1, 1600), [[1] * 13])["ctc"] == 0.0

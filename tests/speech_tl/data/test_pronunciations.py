@@ -1,0 +1,49 @@
+"""A column, a lexicon and espeak-ng's rules give the same kind of answer, or one line that says what is missing."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from speech_tl.data.manifest import Utterance
+from speech_tl.data.pronunciations import pronunciations
+from speech_tl.data.text import normaliser
+from speech_tl.errors import InputError
+
+
+def said(texts: list[str], source: str, *, ipa: str = "") -> dict[str, str]:
+    extra = (("ipa", ipa),) if ipa else ()
+    utterances = [Utterance("a.wav", text, "lit", "s", extra=extra) for text in texts]
+    return pronunciations(utterances, source, normalise=normaliser("lit"))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("espeakng_loader") is None, reason="espeakng-loader is not installed")
+def test_espeak_pronounces() -> None:
+    assert said(["Trys", "į kairę", "trys"], "espeak:lt") == {"trys": "tris", "į kairę": "ikairea"}
+    assert said(["three"], "espeak:en-us") == {"three": "8ri"}
+    with pytest.raises(InputError, match="espeak-ng failed: no language 'xx'"):
+        said(["trys"], "espeak:xx")
+
+
+def test_a_column_of_ipa() -> None:
+    assert said(["Trys"], "ipa", ipa="tʲrʲˈiːs") == {"trys": "tris"}
+    with pytest.raises(InputError, match=r"unknown column 'ipo' in --phones; did you mean 'ipa'"):
+        said(["trys"], "ipo", ipa="tris")
+    with pytest.raises(InputError, match=r"in 'три' in ipa for 'trys' is no IPA letter"):
+        said(["trys"], "ipa", ipa="три")
+
+
+def test_a_lexicon_of_words(tmp_path: Path) -> None:
+    file = tmp_path / "words.tsv"
+    file.write_text("Trys\ttʲrʲˈiːs\nį\tiː\nkairę\tkairæː\nį\tin\n", encoding="utf-8")
+    assert said(["į kairę", "trys"], str(file)) == {"į kairę": "ikairE", "trys": "tris"}
+    with pytest.raises(InputError, match="2 words of the data are not in it: du, keturi"):
+        said(["keturi du", "trys"], str(file))
+    file.write_text("trys tris\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"words.tsv, line 1: 1 columns; expected a word, a tab, its IPA"):
+        said(["trys"], str(file))
+    file.write_bytes(b"trys\t\xff\n")
+    with pytest.raises(InputError, match="not UTF-8"):
+        said(["trys"], str(file))
+    with pytest.raises(InputError, match="no such file; --phones takes a file of words and their IPA"):
+        said(["trys"], str(tmp_path / "none.tsv"))
