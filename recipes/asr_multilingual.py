@@ -46,6 +46,7 @@ class Config(flags.Training, flags.Recordings):
 def main(config: Config) -> Report:
     began = time.monotonic()
     chosen(config.device)
+    config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
 
     # Data
     data = flags.prepared(config, seed=config.seed, made_in=config.out.parent, tiny=config.tiny)

@@ -14,6 +14,7 @@ from speech_tl.training.config import command
 def run(tiny_speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "tiny"
     arguments = ["--tiny", "--data", str(tiny_speech), "--languages", "fi", "sw", "--out", str(out)]
+    arguments += ["--phones", "fi=espeak:fi"]  # with pronunciations for one language and none for the other
     assert command(asr_multilingual.main, asr_multilingual.Config, [*arguments, "--device", "cpu"]) == 0
     return out
 
