@@ -43,7 +43,9 @@ class Settings:
     least_frames: int = 0
     dropout: float = 0.1
     intermediate: float = 0.3
-    """Weight of the CTC loss on the middle block, on phones where they are known; the last block has the rest."""
+    """Weight of the CTC loss on the middle block: of phones where they are known, else of the language's symbols."""
+    phones: float = 0.3
+    """Weight of the CTC loss of phones on the last block, where they are known; the symbols have the rest."""
     augmentation: Augmentation = AS_RECORDED
     temperature: float = 2.0
     batch_seconds: float = 32.0
@@ -141,8 +143,10 @@ def train(
             phone_lengths=batch.phone_lengths,
             augmentation=settings.augmentation,
         )
-        share = settings.intermediate
-        return {"ctc": (1 - share) * losses["ctc"], "intermediate_ctc": share * losses["intermediate_ctc"]}
+        weights = {"intermediate_ctc": settings.intermediate, "phone_ctc": settings.phones}
+        weights = {name: weight for name, weight in weights.items() if name in losses}
+        weights["ctc"] = 1 - sum(weights.values())
+        return {name: weights[name] * loss for name, loss in losses.items()}
 
     history = fit(
         model,

@@ -32,7 +32,7 @@ from speech_tl.phonology.units import BLANK, Units
 from speech_tl.training.checkpoint import replace_folder, settle
 
 PHONE_HEAD = "phones"
-"""The head, on the middle block, whose units all languages share; no language is asked for by it."""
+"""The head whose units, sound classes, all languages share; no language is asked for by it."""
 FORMAT = 1
 """Of what `save` writes; a checkpoint of another number is refused by name."""
 
@@ -179,19 +179,27 @@ class MultilingualCTC(PreTrainedModel):
     ) -> dict[str, Tensor]:
         """audio: (B, N), samples: (B,), targets: (B, S), phones: (B, P), their lengths: (B,) -> named scalars.
 
-        `ctc` is −log p(targets) per symbol (nats), averaged over utterances, of the language's head on the last block.
-        `intermediate_ctc` brings a gradient to the lower blocks early (Lee & Watanabe 2021): that of the phone head,
-        which all languages share, on the middle block (Glocker et al. 2023), or, without phones or where P = 0, of
-        the language's own head there. Utterances with more symbols than frames count as 0.
+        `ctc` is −log p(targets) per symbol (nats), averaged over utterances, of the language's head on the last block;
+        `phone_ctc`, where there are phones, that of the head which all languages share (as in Glocker et al. 2023).
+        `intermediate_ctc` is the latter, or without phones the former, on the middle block, which brings a gradient to
+        the lower blocks early (Lee & Watanabe 2021). Utterances with more symbols than frames count as 0.
         """
         hidden, frames = self.encoder(audio, samples, self.sample_rate(language), augmentation=augmentation)
-        head, middle = self._head(language), hidden[len(hidden) // 2]
-        losses = {"ctc": _ctc(head(hidden[-1]), targets, frames, target_lengths)}
-        if phones is not None and phone_lengths is not None and phones.shape[1]:
-            losses["intermediate_ctc"] = _ctc(self.heads[PHONE_HEAD](middle), phones, frames, phone_lengths)
-        else:
-            losses["intermediate_ctc"] = _ctc(head(middle), targets, frames, target_lengths)
-        return losses
+        middle, last = hidden[len(hidden) // 2], hidden[-1]
+
+        def symbols(depth: Tensor) -> Tensor:
+            return _ctc(self._head(language)(depth), targets, frames, target_lengths)
+
+        def sounds(depth: Tensor, phones: Tensor, phone_lengths: Tensor) -> Tensor:
+            return _ctc(self.heads[PHONE_HEAD](depth), phones, frames, phone_lengths)
+
+        if phones is None or phone_lengths is None or not phones.shape[1]:
+            return {"ctc": symbols(last), "intermediate_ctc": symbols(middle)}
+        return {
+            "ctc": symbols(last),
+            "phone_ctc": sounds(last, phones, phone_lengths),
+            "intermediate_ctc": sounds(middle, phones, phone_lengths),
+        }
 
     def _head(self, language: str) -> nn.Module:
         return self.heads[self.config.head_of[self.known(language)]]

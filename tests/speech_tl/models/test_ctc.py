@@ -85,7 +85,7 @@ def test_loss_against_every_path() -> None:
     assert torch.isclose(loss, -torch.tensor(15 / 16).log())
 
 
-def test_phones_are_heard_in_the_middle_by_a_head_of_their_own(model: ctc.MultilingualCTC) -> None:
+def test_phones_are_heard_by_a_head_of_their_own(model: ctc.MultilingualCTC) -> None:
     phones = Units.from_texts(["abc"])
     model = ctc.build("tiny", VOCABULARIES | {"phones": phones}, head_of={"swh": "swh", "spa": "spa"}).eval()
     assert model.languages == ("swh", "spa")
@@ -93,7 +93,9 @@ def test_phones_are_heard_in_the_middle_by_a_head_of_their_own(model: ctc.Multil
     given = {"targets": targets, "target_lengths": torch.tensor([2, 2])}
     known = given | {"phones": torch.tensor([[1], [3]]), "phone_lengths": torch.tensor([1, 1])}
     samples = torch.tensor([8000, 8000])
-    model.losses(audio, samples, "swh", **known)["intermediate_ctc"].backward()
+    heard = model.losses(audio, samples, "swh", **known)
+    assert list(heard) == ["ctc", "phone_ctc", "intermediate_ctc"]
+    heard["intermediate_ctc"].backward()
     touched = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
     assert "heads.phones.weight" in touched
     assert not any(name.startswith(("heads.swh", "encoder.body.layers.1")) for name in touched), "nothing above"
