@@ -39,6 +39,8 @@ from speech_tl.training.sampling import temperature_probabilities
 class Config(flags.Training, flags.Recordings):
     monolingual: tuple[str, ...] = ()
     """Languages to train a baseline for; all if none."""
+    union: bool = True
+    """Also train the control, one head for the symbols of all languages."""
     out: Path = Path("runs/asr_multilingual")
     """Where the run is kept."""
 
@@ -68,8 +70,10 @@ def main(config: Config) -> Report:
     fitted = partial(train, data=data, settings=settings, seed=config.seed, resume=config.resume)
     shared = fitted("shared_heads", model, plan=plan, folder=config.out)
     plan = replace(plan, minutes=None, epochs=None, steps=shared.history.steps)
-    model = untrained(data, settings, seed=config.seed, union=True)
-    union = fitted("union_head", model, plan=plan, folder=config.out / "systems/union")
+    together = {"shared_heads": shared}
+    if config.union:
+        model = untrained(data, settings, seed=config.seed, union=True)
+        together["union_head"] = fitted("union_head", model, plan=plan, folder=config.out / "systems/union")
     sizes = [len(language.train) for language in data.values()]
     shares = temperature_probabilities(sizes, temperature=config.temperature).tolist()
     alone = {
@@ -88,31 +92,27 @@ def main(config: Config) -> Report:
     }
 
     # Evaluate
-    return _report(config, data, shared, union, alone, notes=notes, seconds=time.monotonic() - began)
+    return _report(config, data, together, alone, notes=notes, seconds=time.monotonic() - began)
 
 
 def _report(
     config: Config,
     data: Mapping[str, Language],
-    shared: System,
-    union: System,
+    together: Mapping[str, System],
     alone: Mapping[str, System],
     *,
     notes: Sequence[str],
     seconds: float,
 ) -> Report:
-    results = {
-        "shared_heads": shared.test(data),
-        "monolingual": sum((system.test(data) for system in alone.values()), Evaluation(())),
-        "union_head": union.test(data),
-        "mfcc_ridge": mfcc_ridge(data),
-    }
-    train_seconds = {system.name: dict.fromkeys(data, system.history.train_seconds) for system in (shared, union)}
+    shared = together["shared_heads"]
+    results = {name: system.test(data) for name, system in together.items()}
+    results["monolingual"] = sum((system.test(data) for system in alone.values()), Evaluation(()))
+    results["mfcc_ridge"] = mfcc_ridge(data)
+    train_seconds = {name: dict.fromkeys(data, system.history.train_seconds) for name, system in together.items()}
     train_seconds["monolingual"] = {code: system.history.train_seconds for code, system in alone.items()}
     measured = tables(results, main="shared_heads", train_seconds=train_seconds)
     measured["language_identification"] = learn_to_tell_languages(shared, data)
-    histories = {"shared": shared.history, "union": union.history}
-    histories |= {code: system.history for code, system in alone.items()}
+    histories = {name: system.history for name, system in (*together.items(), *alone.items())}
     words = all(language.split.task == "words" for language in data.values())
     report = Report(
         recipe="asr_multilingual",

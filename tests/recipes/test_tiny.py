@@ -51,3 +51,6 @@ def test_a_finished_run_is_not_trained_again(run: Path, capsys: pytest.CaptureFi
     assert "resumed after step" in "".join(capsys.readouterr())
     after = json.loads((run / "metrics.json").read_text())["tables"]["error_rates"]
     assert before == after
+    assert command(asr_multilingual.main, asr_multilingual.Config, [*arguments, "--no-union"]) == 0
+    after = json.loads((run / "metrics.json").read_text())["tables"]["error_rates"]
+    assert after == [row for row in before if row["system"] != "union_head"]
