@@ -1,0 +1,295 @@
+"""The layouts parallel text comes in, each read into the same rows; nothing is guessed and nothing is cleaned.
+
+A line, a cell or a translation unit is one text, kept as it was written but for the space around it. Layouts: aligned
+text files as Moses has them (Koehn et al., ACL 2007) and as Multi30k, OPUS and NTREX-128 ship them, tables, TMX 1.4,
+and data sets of the Hugging Face hub.
+"""
+
+import gzip
+import re
+import zlib
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from io import BufferedIOBase
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from nmt_zero_shot.corpus import Corpus, Row
+from speech_tl.errors import InputError, unknown_name
+
+LAYOUTS = (
+    "a folder of aligned text files (train.en, train.de, dev.en, ... or in pairs train.en-de.en, train.en-de.de), "
+    "a .tsv with language codes as its header or named xx-yy.tsv, a .tmx, any of them .gz, or hub:NAME:CONFIG"
+)
+CODE = r"[a-z]{2,3}(?:[-_](?:[A-Z]{2}|[A-Z][a-z]{3}))?"
+NO_LANGUAGE = {"ids", "half", "txt", "log", "csv", "tsv", "tmx", "xml", "md", "zip", "py", "sh", "pdf"}
+"""What looks like a language code at the end of a file name."""
+NTREX = re.compile(r"(newstest2019)-(?:src|ref)\.([\w-]+)\.txt")
+SHORT = {
+    "ara": "ar", "ben": "bn", "bul": "bg", "cat": "ca", "ces": "cs", "dan": "da", "deu": "de", "ell": "el", "eng": "en",
+    "est": "et", "eus": "eu", "fas": "fa", "fin": "fi", "fra": "fr", "heb": "he", "hin": "hi", "hrv": "hr", "hun": "hu",
+    "ind": "id", "isl": "is", "ita": "it", "jpn": "ja", "kor": "ko", "lav": "lv", "lit": "lt", "nld": "nl", "pol": "pl",
+    "por": "pt", "ron": "ro", "rus": "ru", "slk": "sk", "slv": "sl", "spa": "es", "swa": "sw", "swe": "sv", "tha": "th",
+    "tur": "tr", "ukr": "uk", "urd": "ur", "vie": "vi", "zho-CN": "zh", "zho-TW": "zh-TW",
+}  # fmt: skip
+"""Codes of NTREX-128 as the other corpora write them; what is not here keeps its own."""
+XML_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
+NATIVE = {"bpt", "ept", "it", "ph", "ut"}
+"""TMX elements that hold formatting codes of the program that wrote them, and no text."""
+
+
+def read(source: str | Path, *, hub: str = "en", languages: Sequence[str] = ()) -> Corpus:
+    """The corpus behind a path or `hub:NAME:CONFIG`.
+
+    Args:
+        languages: only these and the hub; all where empty.
+
+    Raises:
+        InputError: it cannot be read, its files do not fit together, or a language is not in it.
+    """
+    where, path = str(source), Path(source).expanduser()
+    parts: dict[str, list[Row]] = defaultdict(list)
+    if where.startswith("hub:"):
+        found = _hub(where.removeprefix("hub:"), {hub, *languages})
+    elif path.is_dir():
+        found = _folder(path)
+    elif path.is_file():
+        found = iter([("train", _units(path))])
+    else:
+        raise InputError(f"{where}: no such file or folder; expected {LAYOUTS}")
+    for part, rows in found:
+        parts[part] += rows
+    groups = []
+    if (half := path / "train.half").is_file():
+        groups = _lines(half)
+        _check_counts({half: len(groups), path / "train.*": len(parts["train"])})
+    known = {language for rows in parts.values() for row in rows for language in row}
+    for name in (hub, *languages):
+        if name not in known:
+            raise unknown_name("language", name, known, where=where)
+    keep = {hub, *(languages or known)}
+    train = [{language: text for language, text in row.items() if language in keep} for row in parts.pop("train", [])]
+    used = [i for i, row in enumerate(train) if len(row) > 1]
+    held = {part: _filled(parts[part], keep) for part in sorted(parts)}
+    corpus = Corpus(
+        train=tuple(train[i] for i in used),
+        valid=held.pop("valid", ()),
+        tests=held,
+        groups=tuple(groups[i] for i in used) if groups else (),
+    )
+    return replace(corpus, notes=tuple(_notes(where, corpus)))
+
+
+def _filled(rows: Sequence[Row], keep: Collection[str]) -> tuple[Row, ...]:
+    """Of rows that are scored, the texts that are there."""
+    filled = ({language: text for language, text in row.items() if language in keep and text} for row in rows)
+    return tuple(row for row in filled if row)
+
+
+def _notes(where: str, corpus: Corpus) -> Iterator[str]:
+    for name, rows in {"train": corpus.train, "valid": corpus.valid, **corpus.tests}.items():
+        languages = sorted({language for row in rows for language in row})
+        yield f"{where}, {name}: {len(rows)} rows" + (f" of {', '.join(languages)}" if rows else "")
+
+
+def _folder(folder: Path) -> Iterator[tuple[str, Iterable[Row]]]:
+    """Every set of aligned files, every table and every TMX of a folder, with the part it belongs to."""
+    for inner in ("data/task1/raw", "NTREX-128"):  # where Multi30k and NTREX-128 keep theirs
+        folder = folder / inner if (folder / inner).is_dir() else folder
+    aligned: dict[tuple[str, str], dict[str, Path]] = defaultdict(dict)
+    found = 0
+    for file in sorted(folder.iterdir()):
+        name = file.name.removesuffix(".gz")
+        if name.endswith((".tsv", ".tmx")):
+            found += 1
+            yield _part(name) or "train", _units(file)
+        elif match := re.fullmatch(rf"(.+)\.({CODE})", NTREX.sub(_as_moses, name)):
+            stem, language = match.groups()
+            part = _part(stem) or ("train" if language in _pair(stem) else "")  # Books.de-en.de of OPUS
+            if part and language not in NO_LANGUAGE:
+                other = aligned[part, stem].setdefault(language, file)
+                if other != file:
+                    raise InputError(f"{folder}: both {other.name} and {file.name}; remove one of them")
+    for (part, stem), files in aligned.items():
+        if len(files) < 2 and part in ("train", "valid"):
+            raise InputError(f"{folder}: {stem} has one language ({', '.join(files)}); expected two or more")
+        yield part, _aligned(files)
+    if not found and not aligned:
+        raise InputError(f"{folder}: no parallel text found; expected {LAYOUTS}")
+
+
+def _as_moses(name: re.Match[str]) -> str:
+    return f"{name[1]}.{SHORT.get(name[2], name[2])}"
+
+
+def _part(name: str) -> str:
+    """`train`, `valid`, the name of a test set, or nothing: told from a file's name up to its first dot."""
+    first = name.split(".")[0]
+    if first in ("dev", "val", "valid", "validation"):
+        return "valid"
+    return first if first == "train" or "test" in first else ""
+
+
+def _pair(name: str) -> tuple[str, ...]:
+    """The two languages that a name ends in."""
+    match = re.search(rf"(?:^|\.)({CODE})-({CODE})$", name)
+    return match.groups() if match else ()
+
+
+def _aligned(files: Mapping[str, Path]) -> Iterator[Row]:
+    texts = [_lines(file) for file in files.values()]
+    _check_counts({file: len(own) for file, own in zip(files.values(), texts, strict=True)})
+    for row in zip(*texts, strict=True):
+        yield {language: text.strip() for language, text in zip(files, row, strict=True)}
+
+
+def _check_counts(counts: Mapping[Path, int]) -> None:
+    if len(set(counts.values())) > 1:
+        folder = next(iter(counts)).parent
+        found = ", ".join(f"{file.name} has {count}" for file, count in counts.items())
+        raise InputError(f"{folder}: lines do not match: {found}; line n of every file must be the same sentence")
+
+
+def _lines(file: Path) -> list[str]:
+    """The lines of a UTF-8 file; only a line feed ends one, for texts hold the other separators that Unicode has."""
+    with _opened(file) as stream:
+        content = stream.read()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{file}, line {line}: not UTF-8 (byte {error.object[error.start]:#04x}); convert the file, e.g. with "
+            "iconv -t UTF-8"
+        ) from None
+    if not text.strip():
+        raise InputError(f"{file} is empty; expected a sentence a line")
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[BufferedIOBase]:
+    """The file's bytes, unpacked where its name ends in .gz."""
+    try:
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
+            yield stream
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{file}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+
+
+def _units(file: Path) -> Iterator[Row]:
+    """The rows of one table or TMX."""
+    name = file.name.removesuffix(".gz")
+    if name.endswith(".tsv"):
+        return _table(file, _pair(name.removesuffix(".tsv")))
+    if name.endswith(".tmx"):
+        return _tmx(file)
+    raise InputError(f"{file}: not a layout that is read; expected {LAYOUTS}")
+
+
+def _table(file: Path, pair: tuple[str, ...]) -> Iterator[Row]:
+    """Tabs between cells and no quoting; the languages are the header's, or else the pair of the file's name."""
+    cells = [[cell.strip() for cell in line.split("\t")] for line in _lines(file)]
+    header = cells[0] if len(set(cells[0])) > 1 and all(re.fullmatch(CODE, cell) for cell in cells[0]) else []
+    if len(set(header)) < len(header):
+        raise InputError(f"{file}: a language occurs twice in its header ({', '.join(header)})")
+    names = header or list(pair)
+    if not names:
+        raise InputError(
+            f"{file}: its first row is {' | '.join(cells[0])[:60]!r}; expected language codes, or a file name that "
+            "ends in a pair (xx-yy.tsv)"
+        )
+    for number, row in enumerate(cells[bool(header) :], start=1 + bool(header)):
+        if len(row) != len(names):
+            raise InputError(f"{file}, row {number}: {len(row)} cells, expected {len(names)} ({', '.join(names)})")
+        yield dict(zip(names, row, strict=True))
+
+
+def _tmx(file: Path) -> Iterator[Row]:
+    """One unit at a time: each language's first segment, its region left out (en-US is en)."""
+    number = 0
+    try:
+        with _opened(file) as stream:
+            around: list[ElementTree.Element] = []
+            for event, element in ElementTree.iterparse(stream, events=("start", "end")):
+                if event == "start":
+                    around.append(element)
+                elif around.pop().tag == "tu":
+                    number += 1
+                    yield _unit(element, f"{file}, unit {number}")
+                    for parent in around[-1:]:
+                        parent.clear()  # what was read is kept nowhere
+    except ElementTree.ParseError as error:
+        raise InputError(f"{file}: not well-formed XML after unit {number} ({error})") from None
+    if not number:
+        raise InputError(f"{file}: no translation unit (<tu>) in it; expected TMX 1.4")
+
+
+def _unit(unit: ElementTree.Element, where: str) -> Row:
+    row: dict[str, str] = {}
+    for variant in unit.iter("tuv"):
+        code = variant.get(XML_LANGUAGE) or variant.get("lang")
+        segment = variant.find("seg")
+        if not code or segment is None:
+            raise InputError(f"{where}: a <tuv> without {'xml:lang' if not code else '<seg>'}")
+        row.setdefault(re.split("[-_]", code)[0].lower(), " ".join(_text(segment).split()))
+    return row
+
+
+def _text(element: ElementTree.Element) -> str:
+    """An element's text without the formatting codes inside it."""
+    inner = (("" if child.tag in NATIVE else _text(child)) + (child.tail or "") for child in element)
+    return (element.text or "") + "".join(inner)
+
+
+def _hub(spec: str, wanted: Collection[str]) -> Iterator[tuple[str, Iterable[Row]]]:
+    """Each split of `NAME:CONFIG[,CONFIG...]`: a hub data set, a local folder of one, or what `save_to_disk` wrote."""
+    name, colon, configs = spec.rpartition(":")
+    if not colon or Path(spec).expanduser().exists():
+        name, configs = spec, ""
+    if not name:
+        raise InputError(f"hub:{spec}: expected hub:NAME or hub:NAME:CONFIG, e.g. hub:Helsinki-NLP/opus-100:de-en")
+    for config in configs.split(","):
+        splits = _loaded(name, config)
+        parts = {split: part for split in splits if (part := _part(split))}
+        if not parts:
+            raise InputError(f"hub:{spec}: its splits are {', '.join(splits)}; expected train, validation or test")
+        for split, part in parts.items():
+            yield part, _records(splits[split], wanted, f"hub:{spec}, {split}")
+
+
+def _loaded(name: str, config: str) -> Mapping[str, Any]:
+    try:
+        import datasets
+    except ImportError:
+        raise InputError(f"hub:{name} needs the package `datasets`: pip install datasets") from None
+    path = Path(name).expanduser()
+    try:
+        if (path / "dataset_dict.json").is_file() or (path / "dataset_info.json").is_file():
+            loaded = datasets.load_from_disk(str(path))
+        else:
+            loaded = datasets.load_dataset(str(path) if path.exists() else name, config or None)
+    except (ValueError, OSError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        reason = " ".join(str(error.__cause__ or error).split())[:300]
+        raise InputError(f"hub:{name}: cannot be loaded ({reason})") from None
+    return loaded if isinstance(loaded, datasets.DatasetDict) else {"train": loaded}
+
+
+def _records(data: Any, wanted: Collection[str], where: str) -> Iterator[Row]:
+    """Texts of a `translation` column, or of a column for each language: the wanted ones and those of two letters."""
+    texts = [name for name, feature in data.features.items() if str(getattr(feature, "dtype", "")).endswith("string")]
+    columns = [name for name in texts if name in wanted or (re.fullmatch("[a-z]{2}", name) and name != "id")]
+    if "translation" in data.column_names:
+        records = data["translation"]
+    elif len(columns) > 1:
+        records = data.select_columns(columns)
+    else:
+        raise InputError(
+            f"{where}: expected a column `translation` or columns named by language codes; columns found: "
+            f"{', '.join(data.column_names)}"
+        )
+    for record in records:
+        yield {language: (text or "").strip() for language, text in record.items()}
