@@ -8,8 +8,8 @@ two runs: as many updates as the whole shared run had, and as many as the shared
         D/lithuanian_speech_commands --sample-rate 8000 --temperature 5 --steps 16000 \\
         --phones eng=espeak:en-us arb=ipa lit=espeak:lt --seed 0 --out runs/words
 
-With D the folder of recordings and seed 0 (33 CPU-minutes for the shared model), utterance error on new speakers: FSDD's
-theo 7.2 % [5.0, 9.6], Arabic 9.5 [7.3, 11.7], Lithuanian with one training minute 20.2 [11.2, 29.7]; Lithuanian alone
+With D the folder of recordings and seed 0 (33 CPU-minutes for the shared model), utterance error on new speakers: theo
+of FSDD 7.2 % [5.0, 9.6], Arabic 9.5 [7.3, 11.7], Lithuanian (one training minute) 20.2 [11.2, 29.7]; Lithuanian alone
 19.1 [10.6, 28.2] (characters: 9.8 shared, 16.1 alone). Other baselines and two more seeds are still to be run.
 """
 

@@ -1,0 +1,252 @@
+"""How well a checkpoint translates between every two languages, also those it never saw together.
+
+`python -m nmt_zero_shot.evaluate --checkpoint RUN --data FOLDER` prints, for every direction, the direct translation
+beside the pivot through the hub and beside a copy of the source: BLEU and chrF, how much is in the wrong language,
+and whether direct and pivot can be told apart (Johnson et al., 2017; Arivazhagan et al., 2019).
+"""
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from pathlib import Path
+from typing import Literal
+
+from nmt_zero_shot import language_id
+from nmt_zero_shot.corpus import Corpus, Direction, Row
+from nmt_zero_shot.language_id import Identifier
+from nmt_zero_shot.readers import read
+from nmt_zero_shot.results import Evaluation, judged
+from nmt_zero_shot.results import Row as TableRow
+from nmt_zero_shot.systems import Engine, Remembered, System, Translate, load
+from nmt_zero_shot.tags import Codec
+from speech_tl import files
+from speech_tl.device import chosen
+from speech_tl.errors import InputError, unknown_name
+from speech_tl.report import Report, text
+from speech_tl.training.config import command
+
+
+def evaluate(
+    translate: Translate,
+    rows: Sequence[Row],
+    directions: Sequence[Direction],
+    *,
+    test: str = "test",
+    hub: str = "en",
+    name: str = "direct",
+    pivot: bool = True,
+    identify: Identifier | None = None,
+) -> Evaluation:
+    """The translations of `rows` in every direction, under the system's `name`.
+
+    Where no row of a direction has a reference, its translations are also translated back. With `pivot` there is the
+    way through the hub besides, and a copy of the source.
+
+    Raises:
+        InputError: no row has a text in a direction's source language.
+    """
+    remembered = translate if isinstance(translate, Remembered) else Remembered(translate)
+    results = []
+    for direction in directions:
+        source, target = direction
+        own = [row for row in rows if source in row and target in row] or [row for row in rows if source in row]
+        if not own:
+            known = ", ".join(sorted({language for row in rows for language in row}))
+            raise InputError(f"test set {test!r} has no text in {source!r}; it has {known}")
+        sources = [row[source] for row in own]
+        references = [row[target] for row in own] if target in own[0] else []
+        started = time.monotonic()
+        found = {name: remembered(sources, source=source, target=target)}
+        if pivot and hub not in direction:
+            middle = remembered(sources, source=source, target=hub)
+            found["pivot"] = remembered(middle, source=hub, target=target)
+        if pivot and references:
+            found["copy"] = sources
+        for each, hypotheses in found.items():
+            back = [] if references else remembered(hypotheses, source=target, target=source)
+            results.append(
+                judged(
+                    hypotheses,
+                    sources,
+                    test=test,
+                    direction=direction,
+                    hub=hub,
+                    system=each,
+                    identify=identify,
+                    references=references,
+                    back=back,
+                )
+            )
+        seconds = time.monotonic() - started
+        print(f"{test}, {source}-{target}: {len(own)} sentences in {seconds:.0f} s", file=sys.stderr)
+    return Evaluation(tuple(results))
+
+
+@dataclass(frozen=True)
+class Config:
+    checkpoint: Path
+    """A run's folder, or a checkpoint folder."""
+    data: tuple[str, ...]
+    """Corpora: folders, files or hub:NAME:CONFIG, space separated."""
+    pairs: str = "all"
+    """Directions such as de-fr,cs-de; `all` for every two languages of the data that the checkpoint knows."""
+    languages: tuple[str, ...] = ()
+    """Of `all` only these."""
+    split: Literal["test", "all"] = "test"
+    """`test`: the data's own test sets; `all`: every row, those of the training part too."""
+    tests: tuple[str, ...] = ()
+    """Only the test sets of these names."""
+    hub_language: str = "en"
+    """The language that every training pair had, and that the pivot goes through."""
+    beam: int = 5
+    """Hypotheses kept at each step; 1 is greedy, the fastest."""
+    restricted: bool = False
+    """Write only subwords that the training texts of the target language have."""
+    engine: Engine = "torch"
+    """ctranslate2 is several times as fast on a CPU; it converts the checkpoint once."""
+    out: Path | None = None
+    """Also write the tables, and every sentence, to this JSON file."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+
+
+def main(config: Config) -> Report:
+    started = time.monotonic()
+    if not config.data:
+        raise InputError("--data names no corpus; give a folder, a file or hub:NAME:CONFIG")
+    if config.out and config.out.is_dir():
+        raise InputError(f"--out {config.out} is a folder; give a file to write, such as {config.out}/test.json")
+    device = "cpu" if config.engine == "ctranslate2" and config.device == "auto" else chosen(config.device)
+    system = load(
+        config.checkpoint, engine=config.engine, beam=config.beam, restricted=config.restricted, device=device
+    )
+    corpora = {source: _read(source, config) for source in config.data}
+    tests = _tests(config, corpora)
+    directions = _directions(config, tests, system)
+    identify = _identifier(config.checkpoint, corpora)
+    remembered, evaluation = Remembered(system), Evaluation(())
+    errors: list[TableRow] = []
+    found: list[TableRow] = []
+    for test, rows in tests.items():
+        present = {language: [row[language] for row in rows if language in row] for language in _languages(rows)}
+        own = [direction for direction in directions if direction[0] in present]
+        evaluation += evaluate(remembered, rows, own, test=test, hub=config.hub_language, identify=identify)
+        if identify:
+            known = {language: texts for language, texts in present.items() if language in identify.languages}
+            told = identify.errors(known)
+            errors += [
+                {"test": test, "language": each, "error": told[each], "texts": len(known[each])} for each in known
+            ]
+        asked = sorted({language for direction in own for language in direction if language in present})
+        found += _retrieval(system.codec, rows, asked, test=test, tag=config.hub_language)
+    tables = {**evaluation.tables(), "identifier": errors, "retrieval": found}
+    for name, lines in tables.items():
+        if lines:
+            print(f"\n{name.replace('_', ' ')}\n{text(lines)}")
+    tables["sentences"] = evaluation.sentence_rows()
+    line = shlex.join(["python", "-m", "nmt_zero_shot.evaluate", *sys.argv[1:]])
+    report = Report("nmt_zero_shot.evaluate", line, 0, device, time.monotonic() - started, tables)
+    if config.out:
+        written = json.dumps(report.metrics(), indent=1, ensure_ascii=False, allow_nan=False)
+        files.write(config.out, written + "\n")
+    return report
+
+
+def _read(source: str, config: Config) -> Corpus:
+    """The reader wants one language that must be there: the hub, or the first source where pairs are named."""
+    needed = config.hub_language if config.pairs == "all" else config.pairs.split("-")[0]
+    return read(source, hub=needed, languages=config.languages)
+
+
+def _tests(config: Config, corpora: Mapping[str, Corpus]) -> dict[str, Sequence[Row]]:
+    """Name -> rows; the name says the corpus where there are several."""
+    found: dict[str, Sequence[Row]] = {}
+    names: set[str] = set()
+    for source, corpus in corpora.items():
+        own: Mapping[str, Sequence[Row]] = corpus.tests
+        if config.split == "all":
+            own = {"all": [*corpus.train, *corpus.valid, *(row for rows in corpus.tests.values() for row in rows)]}
+        if not own:
+            raise InputError(f"{source} has no test set; --split all tests on every row, those of training too")
+        names |= set(own)
+        prefix = f"{Path(source).name}/" if len(corpora) > 1 else ""
+        found |= {prefix + name: rows for name, rows in own.items() if not config.tests or name in config.tests}
+    for name in config.tests:
+        if name not in names:
+            raise unknown_name("test set", name, names, where=" ".join(config.data))
+    return found
+
+
+def _directions(config: Config, tests: Mapping[str, Sequence[Row]], system: System) -> list[Direction]:
+    """The directions asked for, each with a test set that has its source."""
+    there = {language for rows in tests.values() for language in _languages(rows)}
+    if config.pairs == "all":
+        known = sorted(language for language in there if _known(system, language))
+        if left := sorted(there - set(known)):
+            print(f"the checkpoint does not know {', '.join(left)}: left out", file=sys.stderr)
+        if len(known) < 2:
+            raise InputError(
+                f"of {', '.join(sorted(there))} in the test sets the checkpoint knows {', '.join(known) or 'none'}; "
+                "name directions such as --pairs de-fr, also into languages that the test sets have not"
+            )
+        return list(permutations(known, 2))
+    names = there | set(system.codec.languages)
+    directions = []
+    for pair in config.pairs.split(","):
+        halves = [(pair[:at], pair[at + 1 :]) for at, mark in enumerate(pair) if mark == "-"]
+        fitting = [half for half in halves if names.issuperset(half)] or halves[:1]
+        if not fitting or fitting[0][0] == fitting[0][1]:
+            raise InputError(f"--pairs {pair!r} is no direction; expected SOURCE-TARGET such as de-fr, or all")
+        source, target = fitting[0]
+        if source not in there:
+            raise unknown_name("language", source, there, where="the test sets")
+        system.codec.subwords.tag(target)
+        directions.append((source, target))
+    return directions
+
+
+def _retrieval(codec: Codec, rows: Sequence[Row], languages: Sequence[str], *, test: str, tag: str) -> list[TableRow]:
+    if type(codec) is Codec:  # CTranslate2 shows no encoder states
+        return []
+    from nmt_zero_shot.model import Translator
+    from nmt_zero_shot.retrieval import retrieval_rows
+
+    assert isinstance(codec, Translator)
+    return retrieval_rows(codec, rows, languages, test=test, tag=tag)
+
+
+def _identifier(checkpoint: Path, corpora: Mapping[str, Corpus]) -> Identifier | None:
+    """The run's own, else one that is trained on the training part of the data, else none, which is said."""
+    folder = checkpoint.resolve()
+    for place in (folder, *list(folder.parents)[:3]):  # RUN, RUN/systems/NAME, or the checkpoint in either
+        if (place / language_id.FILE).is_file():
+            return language_id.load(place / language_id.FILE)
+    texts: dict[str, list[str]] = {}
+    for corpus in corpora.values():
+        for row in corpus.train:
+            for language, each in row.items():
+                texts.setdefault(language, []).append(each)
+    if len(texts) < 2:
+        print(f"no {language_id.FILE} in the run and no training texts: no off-target rate", file=sys.stderr)
+        return None
+    return language_id.train(texts)
+
+
+def _known(system: System, language: str) -> bool:
+    try:
+        system.codec.subwords.tag(language)
+    except InputError:
+        return False
+    return True
+
+
+def _languages(rows: Sequence[Row]) -> list[str]:
+    return sorted({language for row in rows for language in row})
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main, Config))

@@ -1,0 +1,122 @@
+"""M2M-100, NLLB and mBART as they are published: their own tokenizers behind the project's small protocol.
+
+Each family spells its languages in its own way (`de`, `deu_Latn`, `de_DE`) and puts its tags elsewhere; everything
+after this file speaks of ids and tags only (Fan et al., 2021; NLLB team, 2022; Liu et al., 2020).
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt_zero_shot.tags import Scheme, Subwords
+from speech_tl import files
+from speech_tl import torchaudio_shim as torchaudio_shim
+from speech_tl.errors import InputError, unknown_name
+
+from transformers import AutoTokenizer  # isort: skip
+
+ADDED = "added_languages.json"
+CODE = re.compile(r"[a-z]{2,3}_[A-Z][A-Za-z]{1,3}")
+"""How NLLB and mBART write a language, among their other special symbols."""
+THREE_LETTERS = {
+    "ar": "arb", "bn": "ben", "cs": "ces", "de": "deu", "en": "eng", "es": "spa", "fa": "pes", "fi": "fin", "fr": "fra",
+    "hi": "hin", "hu": "hun", "id": "ind", "it": "ita", "ja": "jpn", "ko": "kor", "nl": "nld", "pl": "pol", "pt": "por",
+    "ro": "ron", "ru": "rus", "sv": "swe", "sw": "swh", "ta": "tam", "tr": "tur", "uk": "ukr", "vi": "vie", "zh": "zho",
+}  # fmt: skip
+"""ISO 639-1 -> what NLLB's codes begin with."""
+
+
+class TokenizerSubwords:
+    """A transformers tokenizer as `tags.Subwords`; languages that were added to it later come after its own."""
+
+    def __init__(self, tokenizer: Any, *, added: Mapping[str, int]) -> None:
+        self.tokenizer = tokenizer
+        self.added = dict(added)
+        own = getattr(tokenizer, "lang_code_to_id", None)  # M2M-100 and mBART
+        if not own:
+            own = {code: at for code, at in tokenizer.get_added_vocab().items() if CODE.fullmatch(code)}
+        self.tags: dict[str, int] = {**own, **self.added}
+        self.pad: int = tokenizer.pad_token_id
+        self.eos: int = tokenizer.eos_token_id
+        self._special = {*tokenizer.all_special_ids, *self.tags.values()}
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return tuple(self.tags)
+
+    @property
+    def size(self) -> int:
+        last: int = max(*self.tags.values(), *self.tokenizer.get_vocab().values())
+        return last + 1
+
+    @property
+    def digest(self) -> str:
+        words = json.dumps(self.tokenizer.get_vocab(), sort_keys=True) + json.dumps(self.added)
+        return hashlib.sha256(words.encode()).hexdigest()[:16]
+
+    def encode(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        text: str = self.tokenizer.decode([int(i) for i in ids if i not in self._special])
+        return text.strip()
+
+    def tag(self, language: str) -> int:
+        """Of a code as the model writes it, or of the code without its country or script: `de` for `deu_Latn`."""
+        if language in self.tags:
+            return self.tags[language]
+        starts = {language, THREE_LETTERS.get(language, language)}
+        close = [code for code in self.tags if code.split("_")[0] in starts]
+        if len(close) > 1:
+            raise InputError(f"language {language!r} is several here: {', '.join(close)}; give one of them")
+        if not close:
+            raise unknown_name("language", language, self.tags, where="this tokenizer")
+        return self.tags[close[0]]
+
+    def pieces_of(self, language: str) -> NDArray[np.bool_]:
+        raise InputError(
+            f"a pretrained tokenizer does not know which pieces are {language!r}: decode without that restriction"
+        )
+
+    def with_language(self, language: str, texts: Sequence[str], *, at: int) -> "TokenizerSubwords":
+        """One more tag; the pieces stay as they are, whatever `texts` hold."""
+        if language in self.tags:
+            raise InputError(f"this tokenizer has a tag for {language!r} already")
+        return TokenizerSubwords(self.tokenizer, added={**self.added, language: at})
+
+    def save(self, folder: Path) -> None:
+        self.tokenizer.save_pretrained(folder)
+        files.write(folder / ADDED, json.dumps(self.added) + "\n")
+
+
+def load(folder: Path) -> TokenizerSubwords:
+    """The tokenizer of a model folder.
+
+    Raises:
+        InputError: there is none, or it has no languages.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        added = json.loads((folder / ADDED).read_text(encoding="utf-8")) if (folder / ADDED).is_file() else {}
+        subwords = TokenizerSubwords(tokenizer, added=added)
+    except Exception as error:  # each tokenizer has its own way to miss a file
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"the tokenizer in {folder} cannot be read ({reason}); copy the model's folder again"
+        ) from error
+    if not subwords.tags:
+        raise InputError(f"the tokenizer in {folder} has no languages: expected one of M2M-100, NLLB or mBART")
+    return subwords
+
+
+def scheme(subwords: Subwords) -> Scheme:
+    """Where the tokenizer's family puts its tags; mBART alone puts the source's after the text."""
+    tokenizer = getattr(subwords, "tokenizer", None)
+    return "mbart" if type(tokenizer).__name__.startswith("MBartTokenizer") else "m2m"

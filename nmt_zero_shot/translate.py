@@ -1,0 +1,121 @@
+"""Text into another language: a sentence, a file or a pipe, a line for a line, in order and as it comes.
+
+`python -m nmt_zero_shot.translate --checkpoint RUN --from ja --to ko` translates standard input; texts or `--file F`
+are translated instead where they are given. Any two of the checkpoint's languages will do, also a pair that was never
+trained, and `--through en` is the way round by a third one.
+"""
+
+import gzip
+import os
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from nmt_zero_shot.systems import Engine, System, load
+from speech_tl.device import chosen
+from speech_tl.errors import InputError
+from speech_tl.training.config import command
+
+FIRST, MOST = 1 << 9, 1 << 15
+"""Bytes that are read before the first line is written, and between any two at most."""
+
+
+@dataclass(frozen=True)
+class Config:
+    texts: tyro.conf.Positional[tuple[str, ...]]
+    """Texts to translate; standard input, a text a line, where there are none."""
+    checkpoint: Path
+    """A run's folder, or a checkpoint folder."""
+    source: Annotated[str, tyro.conf.arg(name="from")]
+    """The language of the texts, one of the checkpoint's."""
+    target: Annotated[str, tyro.conf.arg(name="to")]
+    """The language to translate into, another one."""
+    file: Path | None = None
+    """A UTF-8 file, a text a line; .gz too."""
+    through: str = ""
+    """A third language to translate into first."""
+    beam: int = 5
+    """Hypotheses kept at each step; 1 is greedy, the fastest."""
+    restricted: bool = False
+    """Write only subwords that the training texts of the target language have."""
+    engine: Engine = "torch"
+    """ctranslate2 is several times as fast on a CPU; it converts the checkpoint once."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+
+
+def main(config: Config) -> None:
+    if config.texts and config.file:
+        raise InputError(f"both texts and --file {config.file} were given; give one of them")
+    if config.file and not config.file.is_file():
+        raise InputError(f"--file {config.file}: no such file; give a UTF-8 file, a text a line")
+    device = "cpu" if config.engine == "ctranslate2" and config.device == "auto" else chosen(config.device)
+    system = load(
+        config.checkpoint, engine=config.engine, beam=config.beam, restricted=config.restricted, device=device
+    )
+    _translated(system, [], config)  # an unknown language is refused before anything is read
+    for block in _blocks(config):
+        for line in _translated(system, block, config):
+            print(line)
+        sys.stdout.flush()
+
+
+def _translated(system: System, texts: list[str], config: Config) -> list[str]:
+    way = [config.source, *([config.through] if config.through else []), config.target]
+    for source, target in pairwise(way):
+        texts = system(texts, source=source, target=target)
+    return texts
+
+
+def _blocks(config: Config) -> Iterator[list[str]]:
+    """The texts, as many together as are there already, the first few soon."""
+    if config.texts:
+        yield list(config.texts)
+    elif config.file:
+        name = str(config.file)
+        try:
+            with gzip.open(config.file) if name.endswith(".gz") else config.file.open("rb") as stream:
+                yield from lines(stream.read, where=name)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise InputError(f"{name} is no whole gzip file ({error}); pack it again, or drop the .gz") from None
+    else:
+        yield from lines(lambda size: os.read(sys.stdin.fileno(), size), where="standard input")
+
+
+def lines(read: Callable[[int], bytes], *, where: str) -> Iterator[list[str]]:
+    """Whole lines in blocks that grow from `FIRST` to `MOST` bytes; `read` gives b"" at the end.
+
+    Raises:
+        InputError: a line that is not UTF-8, by its number.
+    """
+    number, rest, size = 0, b"", FIRST
+    while True:
+        data = read(size)
+        *whole, rest = (rest + data).split(b"\n")
+        if not data:
+            whole = [rest] if rest else []
+        block = []
+        for line in whole:
+            number += 1
+            try:
+                block.append(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+            except UnicodeDecodeError as error:
+                raise InputError(
+                    f"{where}, line {number}: not UTF-8 (byte {line[error.start]:#04x}); convert it, e.g. with "
+                    "iconv -t UTF-8"
+                ) from None
+        if block:
+            yield block
+        if not data:
+            return
+        size = min(2 * size, MOST)
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main, Config))
