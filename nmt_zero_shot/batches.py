@@ -1,8 +1,9 @@
 """From sentence pairs to padded tensors: both directions of every pair, mixed in each batch.
 
-A step that saw one direction only would pull the shared weights its way, so a batch holds sentences of any direction
-and of nearly one length: no time goes into padding. Small directions are repeated, p ~ n^(1/T) (Arivazhagan et al.,
-2019), and the order is exactly resumable.
+A step that saw one direction only would pull the shared weights its way, so a batch holds sentences of any direction.
+They are sorted by their longer side, which both directions of a pair have in common: by the target's length there
+would be batches from one language only, and by none half the time would go into padding. Small directions are
+repeated, p ~ n^(1/T) (Arivazhagan et al., 2019), and the order is exactly resumable.
 """
 
 import hashlib
@@ -120,8 +121,8 @@ def encoded(bitexts: Bitexts, codec: Codec) -> dict[Direction, list[Pair]]:
 def in_order(bitexts: Bitexts, codec: Codec, *, tokens: int) -> Iterator[TextBatch]:
     """Every pair once in each direction, the longest first; a batch has at most `tokens` padded subwords a side."""
     pairs = [pair for each in encoded(bitexts, codec).values() for pair in each]
-    order = sorted(range(len(pairs)), key=lambda at: (-len(pairs[at].target), -len(pairs[at].source)))
-    for chosen in _cut(order, [_length(pair) for pair in pairs], tokens):
+    lengths = [_length(pair) for pair in pairs]
+    for chosen in _cut(sorted(range(len(pairs)), key=lambda at: -lengths[at]), lengths, tokens):
         yield collate([pairs[at] for at in chosen], codec)
 
 
@@ -193,15 +194,12 @@ class TextBatches:
         """The present epoch's batches: a function of its seed, which is all that is saved."""
         random = torch.Generator().manual_seed(self.seed)
         tie = torch.rand(len(self.pairs), generator=random, dtype=torch.float64)
-        target = torch.tensor([len(pair.target) for pair in self.pairs], dtype=torch.float64)
-        source = torch.tensor([len(pair.source) for pair in self.pairs], dtype=torch.float64)
-        order = torch.argsort(target * (1 + source.max()) + source + tie, descending=True).tolist()
+        order = torch.argsort(torch.tensor(self.lengths) + tie, descending=True).tolist()
         batches = _cut(order, self.lengths, self.tokens)
         shuffled = torch.randperm(len(batches), generator=random).tolist()
-        if self.epoch == 0:
-            heaviest = max(shuffled, key=lambda at: max(self.lengths[i] for i in batches[at]))
-            shuffled.remove(heaviest)
-            shuffled.insert(0, heaviest)
+        if self.epoch == 0:  # the first was cut first: it has the longest pair
+            shuffled.remove(0)
+            shuffled.insert(0, 0)
         return [batches[at] for at in shuffled]
 
     def _draw_seed(self) -> int:

@@ -164,7 +164,7 @@ def layer_groups(model: PreTrainedModel) -> dict[str, nn.Module]:
             if name == "layers":
                 groups.update({f"{side}.{depth}": layer for depth, layer in enumerate(child.children())})
             elif name == "layer_norm":
-                groups[f"{side}.norm"] = child
+                groups.update({f"{side}.norm": child} if list(child.parameters()) else {})
             else:
                 embeddings.append(child)
     return {**groups, "head": model.get_output_embeddings()}

@@ -22,8 +22,8 @@ def split(text: str, *, length: Callable[[str], int], longest: int) -> list[str]
     text = " ".join(text.split())
     if len(text) <= 1 or length(text) <= longest:
         return [text] if text else []
-    places = [match.end() for match in SENTENCE.finditer(text) if match.end() < len(text)]
-    places = places or [match.end() for match in re.finditer(" ", text)] or [len(text) // 2]
+    places = [match.start() for match in SENTENCE.finditer(text) if match.end() < len(text)]
+    places = places or [match.start() for match in re.finditer(" ", text)] or [len(text) // 2]
     middle = min(places, key=lambda at: abs(at - len(text) / 2))
     return [
         *split(text[:middle], length=length, longest=longest),

@@ -146,7 +146,8 @@ def test_the_matrix_of_a_real_model(run: Path, capsys: pytest.CaptureFixture[str
     assert {row["language"]: row["error"] for row in tables["identifier"]} == {"de": 0, "en": 0, "ja": 0}
     assert len(tables["retrieval"]) == 6 and all(row["sentences"] == 12 for row in tables["retrieval"])
     assert "tok:char" in next(row["bleu"] for row in tables["signatures"] if row["target"] == "ja")
-    assert len(tables["sentences"]) == 6 * 12 and {"reference", "direct", "pivot"} <= set(tables["sentences"][0])
+    sentences = {(row["source"], row["target"]): row for row in tables["sentences"]}
+    assert len(tables["sentences"]) == 6 * 12 and {"text", "reference", "direct", "pivot"} <= set(sentences["ja", "de"])
     assert list(report.tables)[:2] == ["bleu", "pairs"] and "\nbleu\n" in capsys.readouterr().out
 
 
@@ -238,7 +239,7 @@ def test_lines_come_as_they_are_there() -> None:
     data = io.BytesIO("\n".join(texts).encode("utf-8-sig"))
     blocks = list(lines(data.read, where="x"))
     assert [line for block in blocks for line in block] == texts
-    assert len(blocks[0]) < 30 < len(blocks[2])
+    assert sum(map(len, blocks[0])) < sum(map(len, blocks[1])) < sum(map(len, blocks[2])), "they grow"
     slow = iter([b"a\nb", b"c\n", b"", b"never"])
     assert list(lines(lambda size: next(slow), where="x")) == [["a"], ["bc"]]
     assert list(lines(io.BytesIO(b"").read, where="x")) == []
@@ -246,10 +247,9 @@ def test_lines_come_as_they_are_there() -> None:
 
 def test_only_subwords_of_the_target_language_are_written(run: Path) -> None:
     translator = load(run)
-    free = in_torch(translator, beam=1)(["the dog"], source="en", target="ja")
     kept = in_torch(translator, beam=1, restricted=True)(["the dog"], source="en", target="ja")
     allowed = translator.subwords.pieces_of("ja")
-    assert all(allowed[i] for i in translator.subwords.encode(kept[0])) and kept != free
+    assert all(allowed[i] for i in translator.subwords.encode(kept[0]))
 
 
 # Encoder space.

@@ -101,8 +101,9 @@ def random_model(kind: str, *, seed: int = 0) -> PreTrainedModel:
             nn.init.normal_(weights, std=2.5 * weights.shape[1] ** -0.5)
     head: Any = model.get_output_embeddings()
     nn.init.normal_(head.weight, std=0.35)
-    head.weight.data[END] *= 2
-    return model.eval()
+    head.weight.data[END] *= 3
+    model.eval()
+    return model
 
 
 def random_sources(number: int) -> list[list[int]]:

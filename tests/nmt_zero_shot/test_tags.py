@@ -31,9 +31,7 @@ def test_german_into_japanese(vocabulary: SentencePieces, scheme: Scheme, source
 def test_unknown_names_are_refused(vocabulary: SentencePieces) -> None:
     with pytest.raises(InputError, match="unknown tag scheme 'sources'; did you mean 'source'"):
         check("sources")
-    with pytest.raises(
-        InputError, match=r"unknown language 'jp' in this vocabulary; did you mean 'ja'\? known: de, en, ja"
-    ):
+    with pytest.raises(InputError, match="unknown language 'jp' in this vocabulary; known: de, en, ja"):
         Codec(vocabulary, "source").sources(["x"], "jp")
     with pytest.raises(InputError, match="unknown language ''"):
         Codec(vocabulary, "m2m").sources(["x"], "ja")

@@ -1,0 +1,77 @@
+"""CTranslate2 writes the same subwords as torch, or says which feature it has not."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nmt_zero_shot import export
+from nmt_zero_shot import model as models
+from nmt_zero_shot.search import translate
+from nmt_zero_shot.subwords import SentencePieces
+from speech_tl.errors import InputError
+
+
+def saved(folder: Path, vocabulary: SentencePieces, **switches: Any) -> Path:
+    torch.manual_seed(0)
+    model = models.build("tiny", vocabulary, init="unit", **switches)
+    with torch.no_grad():
+        for weight in model.parameters():  # outputs that differ from word to word, without training
+            weight.add_(0.1 * torch.randn_like(weight))
+    models.save(model, vocabulary, folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("switches", "beam"), [({}, 1), ({"norm": "post", "tags": "both"}, 1), ({"norm": "post", "tags": "m2m"}, 3)]
+)
+def test_the_same_subwords_on_200_sentences(
+    vocabulary: SentencePieces, tmp_path: Path, switches: dict[str, Any], beam: int
+) -> None:
+    pytest.importorskip("ctranslate2", reason="ctranslate2 is not installed")
+    folder = saved(tmp_path / "run", vocabulary, **switches)
+    export.to_ctranslate2(folder, tmp_path / "out", quantization="float32")
+    engine, codec = export.load(tmp_path / "out")
+    translator = models.load(folder)
+    assert (codec.scheme, codec.subwords.digest) == (translator.scheme, translator.subwords.digest)
+    random = torch.Generator().manual_seed(1)
+    first = vocabulary.first_byte + 256
+    texts = [
+        vocabulary.decode(torch.randint(first, vocabulary.size, (int(n),), generator=random).tolist())
+        for n in torch.randint(1, 12, (200,), generator=random)
+    ]
+    sources, start = translator.sources(texts, "de", source="en"), translator.start("de")
+    ours = translate(translator.model, sources, start=start, beam=beam, max_length=lambda _: 12)
+    theirs = export.translate(engine, sources, start=start, beam=beam, longest=12)
+    assert len({tuple(each) for each in theirs}) > 50
+    assert theirs == [list(each.ids) for each in ours]
+
+
+def test_int8_is_smaller(vocabulary: SentencePieces, tmp_path: Path) -> None:
+    pytest.importorskip("ctranslate2", reason="ctranslate2 is not installed")
+    folder = saved(tmp_path / "run", vocabulary)
+    sizes = []
+    for quantization in ("float32", "int8"):
+        export.to_ctranslate2(folder, tmp_path / quantization, quantization=quantization)
+        sizes.append((tmp_path / quantization / "model.bin").stat().st_size)
+    assert sizes[1] < 0.4 * sizes[0]
+
+
+def test_a_feature_it_has_not_is_named(
+    vocabulary: SentencePieces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match="unknown quantization 'int9'; did you mean 'int8'"):
+        export.to_ctranslate2(tmp_path, tmp_path / "out", quantization="int9")
+    with pytest.raises(InputError, match=r"no tags\.json in .* that was converted by nmt_zero_shot\.export"):
+        export.load(tmp_path)
+    pytest.importorskip("ctranslate2", reason="ctranslate2 is not installed")
+    folder = saved(tmp_path / "run", vocabulary, norm="post", middle_residual=False, top_tags=1)
+    message = "a middle residual removed and target tags in the top encoder layers, which CTranslate2 cannot compute"
+    with pytest.raises(InputError, match=message):
+        export.to_ctranslate2(folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setitem(sys.modules, "ctranslate2", None)
+    with pytest.raises(InputError, match="ctranslate2 is not installed"):
+        export.to_ctranslate2(folder, tmp_path / "out")
