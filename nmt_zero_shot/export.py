@@ -79,11 +79,12 @@ def translate(
         target_prefix=[[str(index) for index in start]] * len(sources),
         beam_size=beam,
         length_penalty=length_penalty,
-        max_decoding_length=longest,
+        max_decoding_length=longest + len(start) - 1,
         max_batch_size=batch_tokens,
         batch_type="tokens",
     )
-    return [[int(word) for word in result.hypotheses[0]] for result in results]
+    given = len(start) - 1  # the first word of the prefix is not repeated, the others are
+    return [[int(word) for word in result.hypotheses[0][given:]] for result in results]
 
 
 def _spec(model: Any, *, where: str) -> Any:

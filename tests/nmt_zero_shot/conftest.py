@@ -32,4 +32,4 @@ def bitexts() -> Bitexts:
 
 @pytest.fixture(scope="session")
 def vocabulary() -> SentencePieces:
-    return subwords.train({"en": EN, "de": DE, "ja": JA}, size=310)
+    return subwords.train({"en": EN, "de": DE, "ja": JA}, size=400)
