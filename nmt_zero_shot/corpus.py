@@ -115,6 +115,15 @@ def bound(rows: Sequence[Row], trained: Bitexts, *, kind: Literal["fixed_total",
     return (trained if kind == "added" else {}) | _bitexts(rows, drawn)
 
 
+def sentences(bitexts: Bitexts) -> dict[str, tuple[str, ...]]:
+    """Language -> its sentences in any pair, each once: what subwords and identifiers learn from."""
+    found: dict[str, dict[str, None]] = {}
+    for pair, texts in bitexts.items():
+        for side, language in enumerate(pair):
+            found.setdefault(language, {}).update(dict.fromkeys(text[side] for text in texts))
+    return {language: tuple(own) for language, own in found.items()}
+
+
 def hold_out(corpus: Corpus, *, hub: str = "en", sentences: int = 1000, seed: int = 0) -> Corpus:
     """The corpus with a validation and a test part, each drawn from its training rows where the corpus has none.
 

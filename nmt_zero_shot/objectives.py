@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from nmt_zero_shot import search
 from nmt_zero_shot.batches import IGNORED, Pair, TextBatch, collate
-from nmt_zero_shot.corpus import Bitexts, Direction
+from nmt_zero_shot.corpus import Bitexts, Direction, sentences
 from nmt_zero_shot.model import encode, pooled
 from nmt_zero_shot.tags import Codec, prepare_source
 
@@ -109,11 +109,7 @@ def alignment(
 
 def denoising(bitexts: Bitexts) -> Bitexts:
     """Further pairs (y, y) of every language with itself; `TextBatches` passes their sources through `noise`."""
-    sentences: dict[str, dict[str, None]] = {}
-    for (hub, other), pairs in bitexts.items():
-        sentences.setdefault(hub, {}).update(dict.fromkeys(left for left, _ in pairs))
-        sentences.setdefault(other, {}).update(dict.fromkeys(right for _, right in pairs))
-    return {(y, y): tuple((text, text) for text in texts) for y, texts in sentences.items()}
+    return {(y, y): tuple((text, text) for text in texts) for y, texts in sentences(bitexts).items()}
 
 
 def noise(

@@ -11,29 +11,25 @@ First path through the whole: nothing in this header has been measured yet.
 import shlex
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, fields, replace
+from itertools import permutations
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from torch import Tensor
-
-from nmt_zero_shot import cleaning, corpus, grammar, language_id, model, readers, subwords
-from nmt_zero_shot.batches import TextBatch, TextBatches, in_order
+from nmt_zero_shot import cleaning, corpus, grammar, language_id, readers, subwords
 from nmt_zero_shot.evaluate import evaluate
 from nmt_zero_shot.model import Initialisation
-from nmt_zero_shot.objectives import alignment, denoising, mean_loss, noise, translation
+from nmt_zero_shot.results import Evaluation
 from nmt_zero_shot.retrieval import retrieval_rows
-from nmt_zero_shot.systems import in_torch
-from nmt_zero_shot.tags import Codec, Scheme, check
+from nmt_zero_shot.systems import Remembered, in_torch
+from nmt_zero_shot.tags import Scheme
+from nmt_zero_shot.training import Settings, train
 from nmt_zero_shot.variants import Norm
 from speech_tl.device import chosen
 from speech_tl.report import Report, text, write
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
-from speech_tl.training.loop import Plan, fit
-from speech_tl.training.seeding import Streams, seed_everything
+from speech_tl.training.loop import Plan
 
 
 @dataclass(frozen=True)
@@ -108,106 +104,49 @@ def main(config: Config) -> Report:
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
     if config.tiny:
         config = replace(config, size="tiny", vocabulary=600, steps=config.steps or 40, validate_every=20, beam=1)
-    hub = config.hub_language
 
     # Data
-    found = readers.read(config.data, hub=hub, languages=config.languages) if config.data else grammar.generate()
-    found, _ = cleaning.clean(corpus.hold_out(found, hub=hub, seed=config.seed), hub=hub)
-    pairs = corpus.divide(
-        found.train,
-        hub=hub,
-        languages=config.languages,
-        condition=config.condition,
-        groups=found.groups,
-        seed=config.seed,
-    )
-    others = [other for _, other in pairs]
-    zero_shot = [(x, y) for x in others for y in others if x != y]
+    found, pairs = _divided(config)
+    languages = [config.hub_language, *(other for _, other in pairs)]
+    directions = list(permutations(languages, 2))
     if config.condition == "disjoint":
-        corpus.check_held_out(pairs, zero_shot)
+        corpus.check_held_out(pairs, [direction for direction in directions if config.hub_language not in direction])
     sizes = (f"{a}-{b}: {len(sentences)} sentence pairs" for (a, b), sentences in pairs.items())
     notes = (*found.notes, *sizes)
     print("\n".join(notes), file=sys.stderr)
-    texts = _texts(pairs)
-    identify = language_id.train(texts)
 
     # Model
+    texts = corpus.sentences(pairs)
+    identify = language_id.train(texts)
     pieces = subwords.train(texts, size=config.vocabulary, seed=config.seed)
-    codec = Codec(pieces, check(config.tags))
-    seed_everything(config.seed)
-    net = model.build(
-        config.size,
-        pieces,
-        norm=config.norm,
-        middle_residual=config.middle_residual,
-        tags=config.tags,
-        top_tags=config.top_tags,
-        dropout=config.dropout,
-        attention_dropout=config.attention_dropout,
-        init=config.init,
-    )
 
     # Train
     if not (config.resume and (config.out / "config.json").exists()):
         configuration.save(config, config.out / "config.json")
     language_id.save(identify, config.out / language_id.FILE)
-    streams = Streams(config.seed)
-    restored = denoising(pairs) if config.denoise else {}
-    batches = TextBatches(
-        pairs | restored,
-        codec,
-        tokens=config.tokens,
-        temperature=config.temperature,
-        generator=streams.generator("batches"),
-        noise=partial(noise, generator=streams.generator("noise"), blank=subwords.UNK),
-    )
-    valid = corpus.divide(found.valid, hub=hub, languages=others, condition="multiway")
-    held = list(in_order({pair: own[:200] for pair, own in valid.items()}, codec, tokens=4000))
-
-    def terms(net: Any, batch: TextBatch) -> dict[str, Tensor]:
-        hidden = model.encode(net, batch.source, batch.source_mask)
-        losses = {"translation": translation(net, batch, smoothing=config.smoothing, hidden=hidden)}
-        if config.align:
-            losses["alignment"] = config.align * alignment(net, batch, hidden=hidden)
-        return losses
-
-    plan = Plan(
-        minutes=config.minutes if config.steps is None else None,
-        steps=config.steps,
-        peak_rate=config.peak_rate,
-        warmup_steps=config.warmup,
-        validate_every=config.validate_every,
-        average=0.99,
-    )
-    history = fit(
-        net,
-        batches,
-        terms,
-        plan=plan,
-        out=config.out,
-        streams=streams,
-        validate=lambda net: mean_loss(net, (batch.to(net.device) for batch in held)),
-        on_best=lambda best: model.save(best, pieces, config.out / "checkpoint"),
+    trained = train(
+        "zero_shot",
+        pairs,
+        corpus.divide(found.valid, hub=config.hub_language, languages=languages[1:], condition="multiway"),
+        pieces,
+        settings=_settings(config),
+        plan=_plan(config),
+        folder=config.out,
+        seed=config.seed,
         resume=config.resume,
-        device=config.device,
     )
 
     # Evaluate
-    best = model.load(config.out, device=device)
-    system = in_torch(best, beam=config.beam)
-    languages = [hub, *others]
-    directions = [(x, y) for x in languages for y in languages if x != y]
-    evaluation = None
-    retrieved: list[dict[str, Any]] = []
+    system = Remembered(in_torch(trained.translator, beam=config.beam))
+    evaluation, retrieved = Evaluation(()), []
     for test, rows in found.tests.items():
         if not config.tests or test in config.tests:
             rows = rows[: config.test_sentences]
-            asked = evaluate(system, rows, directions, test=test, hub=hub, identify=identify)
-            evaluation = asked if evaluation is None else evaluation + asked
-            retrieved += retrieval_rows(best, rows, languages, test=test, tag=hub)
-    assert evaluation is not None
+            evaluation += evaluate(system, rows, directions, test=test, hub=config.hub_language, identify=identify)
+            retrieved += retrieval_rows(trained.translator, rows, languages, test=test, tag=config.hub_language)
     measured = evaluation.tables() | {"retrieval": retrieved}
-    measured["training"] = [{"updates": history.steps, "train_seconds": history.train_seconds}]
+    history = trained.history
+    measured["training"] = [{"system": trained.name, "updates": history.steps, "train_seconds": history.train_seconds}]
     report = Report(
         recipe="nmt_zero_shot",
         command=shlex.join(["python", "-m", "recipes.nmt_zero_shot", *sys.argv[1:]]),
@@ -222,13 +161,35 @@ def main(config: Config) -> Report:
     return report
 
 
-def _texts(pairs: corpus.Bitexts) -> dict[str, Sequence[str]]:
-    """Language -> its training sentences, each once."""
-    seen: dict[str, dict[str, None]] = {}
-    for (hub, other), sentences in pairs.items():
-        seen.setdefault(hub, {}).update(dict.fromkeys(left for left, _ in sentences))
-        seen.setdefault(other, {}).update(dict.fromkeys(right for _, right in sentences))
-    return {language: list(own) for language, own in seen.items()}
+def _divided(config: Config) -> tuple[corpus.Corpus, corpus.Bitexts]:
+    """The corpus, cleaned and with its held-out parts, and the pairs to train on."""
+    hub = config.hub_language
+    found = readers.read(config.data, hub=hub, languages=config.languages) if config.data else grammar.generate()
+    found, _ = cleaning.clean(corpus.hold_out(found, hub=hub, seed=config.seed), hub=hub)
+    pairs = corpus.divide(
+        found.train,
+        hub=hub,
+        languages=config.languages,
+        condition=config.condition,
+        groups=found.groups,
+        seed=config.seed,
+    )
+    return found, pairs
+
+
+def _settings(config: Config) -> Settings:
+    return Settings(**{each.name: getattr(config, each.name) for each in fields(Settings)})
+
+
+def _plan(config: Config) -> Plan:
+    return Plan(
+        minutes=config.minutes if config.steps is None else None,
+        steps=config.steps,
+        peak_rate=config.peak_rate,
+        warmup_steps=config.warmup,
+        validate_every=config.validate_every,
+        average=0.99,
+    )
 
 
 if __name__ == "__main__":

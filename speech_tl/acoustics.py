@@ -56,6 +56,7 @@ class LogMel(nn.Module):
 class StackedFbank(nn.Module):
     """Kaldi filterbanks of 80 bins, two frames side by side, as Wav2Vec2-BERT takes them: (B, T, 160), 50 a second."""
 
+    sample_rate = 16000
     hop = 160
 
     def lengths(self, samples: Tensor) -> Tensor:
@@ -86,6 +87,7 @@ class StackedFbank(nn.Module):
 class Waveform(nn.Module):
     """The samples themselves at mean 0 and variance 1, as Wav2Vec2's family takes them: (B, N)."""
 
+    sample_rate = 16000
     hop = 1
 
     def lengths(self, samples: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from speech_tl.acoustics import mask
+from speech_tl.acoustics import LogMel, StackedFbank, Waveform, mask
 from speech_tl.torchaudio_shim import torchaudio
 
 
@@ -18,6 +18,8 @@ from speech_tl.torchaudio_shim import torchaudio
 class Augmentation:
     """How training clips are varied; every width at 0 changes nothing."""
 
+    edges: float = 0.0
+    """Longest stretch of its own background that a clip gets before or behind it, in seconds; as often one is cut."""
     speeds: tuple[float, ...] = (1.0,)
     """Playback factors, one drawn per batch: pitch, formants and tempo together."""
     warp: float = 0.0
@@ -38,9 +40,13 @@ class Augmentation:
         """How many times as fast as recorded a clip can come out."""
         return max(self.speeds) * (1 + self.tempo)
 
-    def __call__(self, front: nn.Module, audio: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, front: LogMel | StackedFbank | Waveform, audio: Tensor, samples: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """audio: (B, N), samples: (B,) -> varied features (B, T, F) of the front end, lengths (B,)."""
         size = len(audio)
+        if self.edges:
+            audio, samples = move_edges(audio, samples, hop=front.sample_rate // 100, longest=round(100 * self.edges))
         factor = self.speeds[int(torch.randint(len(self.speeds), ()))]
         audio, samples = change_speed(audio, samples, factor)
         if self.noise:
@@ -58,6 +64,7 @@ class Augmentation:
 
 AS_RECORDED = Augmentation()
 NEW_VOICES = Augmentation(
+    edges=0.3,
     speeds=(0.8, 0.9, 1.0, 1.1, 1.2),
     warp=0.16,
     tempo=0.2,
@@ -72,6 +79,49 @@ NEW_VOICES = Augmentation(
 def around_one(width: float, size: int, device: torch.device) -> Tensor:
     """(size,) factors drawn evenly from 1 ± width."""
     return 1 + width * (2 * torch.rand(size, device=device) - 1)
+
+
+def move_edges(audio: Tensor, samples: Tensor, *, hop: int, longest: int) -> tuple[Tensor, Tensor]:
+    """Where a clip begins and ends is its recorder's doing: more background before and behind it, or less.
+
+    Each edge of each clip is left alone (a quarter), moved inwards as far as the speech at most (a third), or
+    outwards by up to `longest` frames of `hop` samples. The background is the clip's own quietest tenth of a second,
+    back and forth; speech is what stands out of it by three tenths of the clip's range in dB, 4 frames of margin kept.
+
+    Args:
+        audio: (B, N).
+        samples: (B,).
+    """
+    size, device = len(audio), audio.device
+    frames = torch.div(samples, hop, rounding_mode="floor").clamp(min=1)
+    level = nn.functional.pad(audio, (0, -audio.shape[1] % hop)).view(size, -1, hop).square().mean(2)
+    level = level.clamp(min=1e-10).log10()[:, : int(frames.max())]  # (B, T)
+    there = mask(frames, level.shape[1])
+    stretch = min(10, level.shape[1])
+    levels = nn.functional.avg_pool1d(level.masked_fill(~there, 10.0).unsqueeze(1), stretch, 1).squeeze(1)
+    quiet, place = levels.min(1)
+    loud = level.masked_fill(~there, -10.0).amax(1)
+    least = torch.minimum(0.7 * quiet + 0.3 * loud, loud)  # a clip may be all silence, or all speech
+    speech = there & (level >= least.unsqueeze(1))
+    index = torch.arange(level.shape[1], device=device)
+    before = speech.int().argmax(1)
+    behind = frames - 1 - torch.where(speech, index, -1).amax(1)
+
+    def drawn(room: Tensor) -> Tensor:
+        kind, share = torch.rand(2, size, device=device)
+        inwards, outwards = (kind > 0.25) & (kind < 0.58), kind >= 0.58
+        moved: Tensor = share * (outwards * longest - inwards * (room - 4).clamp(min=0))
+        return (moved * hop).long()
+
+    front, back = drawn(before), drawn(behind)
+    lengths = samples + front + back
+    position = torch.arange(int(lengths.max()), device=device) - front.unsqueeze(1)
+    turn = torch.arange(position.shape[1], device=device) % (2 * stretch * hop)
+    turn = torch.minimum(turn, 2 * stretch * hop - 1 - turn)
+    background = (place.unsqueeze(1) * hop + turn).clamp(max=audio.shape[1] - 1)
+    inside = (position >= 0) & (position < samples.unsqueeze(1))
+    moved = audio.gather(1, torch.where(inside, position, background))
+    return moved * mask(lengths, moved.shape[1]), lengths
 
 
 def change_speed(audio: Tensor, samples: Tensor, factor: float) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,15 @@
 import torch
 
 from speech_tl.acoustics import LogMel
-from speech_tl.augmentation import Augmentation, add_noise, change_speed, change_tempo, recolour, spec_augment
+from speech_tl.augmentation import (
+    Augmentation,
+    add_noise,
+    change_speed,
+    change_tempo,
+    move_edges,
+    recolour,
+    spec_augment,
+)
 
 
 def test_speed_shortens_and_raises_the_pitch() -> None:
@@ -69,3 +77,42 @@ def test_widths_of_zero_change_nothing() -> None:
     varied, again = Augmentation()(front, audio, samples)
     assert torch.equal(plain, varied)
     assert lengths.equal(again)
+
+
+def test_edges_move_and_speech_stays() -> None:
+    torch.manual_seed(0)
+    hop, quiet = 80, 1e-3
+    clip = quiet * torch.randn(100 * hop)
+    clip[30 * hop : 60 * hop] = torch.sin(torch.arange(30.0 * hop))  # 0.3 s of speech at 0.3 s
+    audio, samples = torch.zeros(200, 120 * hop), torch.full((200,), 100 * hop)
+    audio[:, : 100 * hop] = clip
+    moved, lengths = move_edges(audio, samples, hop=hop, longest=20)
+    starts = (moved.abs() > 0.5).int().argmax(1) / hop
+    assert starts.min() >= 4  # the margin
+    assert starts.min() < 8
+    assert 48 < starts.max() <= 50.1  # 30 + 20
+    assert abs(float((starts.sub(30).abs() < 0.1).float().mean()) - 0.25) < 0.1
+    assert (moved.square().sum(1) / clip.square().sum()).sub(1).abs().max() < 0.01, "no speech lost, none made"
+    ends = lengths / hop - starts - 30
+    assert 4 <= ends.min() < 9
+    assert 55 < ends.max() <= 60.1
+    longer = lengths.argmax()
+    assert 0.3 * quiet < float(moved[longer, : 10 * hop].square().mean().sqrt()) < 3 * quiet, "background, not zeros"
+    assert not moved[lengths.argmin(), int(lengths.min()) :].any()
+
+
+def test_a_clip_without_background_only_grows() -> None:
+    torch.manual_seed(0)
+    tone = torch.sin(torch.arange(400.0)).repeat(50, 1)
+    _, lengths = move_edges(tone, torch.full((50,), 400), hop=80, longest=20)
+    assert lengths.min() == 400
+    assert 1600 < lengths.max() <= 400 + 2 * 1600
+
+
+def test_silence_and_the_shortest_clips_are_not_cut() -> None:
+    torch.manual_seed(0)
+    audio = torch.zeros(60, 4000)
+    audio[:30, :300] = torch.randn(300)
+    _, lengths = move_edges(audio, torch.tensor([300] * 30 + [4000] * 30), hop=80, longest=10)
+    assert lengths[:30].min() >= 80
+    assert lengths[30:].min() == 4000

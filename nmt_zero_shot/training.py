@@ -1,0 +1,125 @@
+"""One translation system, from sentence pairs to a checkpoint: what the model, its bounds and its rivals repeat.
+
+The zero-shot model, the bounds that saw the direct pairs, and the plain model whose pivot is the stronger rival differ
+in their pairs and their `Settings`, never in how they are trained.
+"""
+
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from nmt_zero_shot import model as models
+from nmt_zero_shot import subwords
+from nmt_zero_shot.batches import TextBatch, TextBatches, in_order
+from nmt_zero_shot.corpus import Bitexts
+from nmt_zero_shot.model import Initialisation, Translator
+from nmt_zero_shot.objectives import alignment, denoising, mean_loss, noise, translation
+from nmt_zero_shot.subwords import SentencePieces
+from nmt_zero_shot.tags import Codec, Scheme, check
+from nmt_zero_shot.variants import Norm
+from speech_tl.device import chosen
+from speech_tl.training.loop import History, Plan, fit
+from speech_tl.training.seeding import Streams, seed_everything
+
+VALIDATED = 200
+"""Sentence pairs of each direction that a checkpoint is chosen by."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The model and what it is asked to do while it learns."""
+
+    size: str = "small"
+    tags: Scheme = "source"
+    norm: Norm = "pre"
+    middle_residual: bool = True
+    top_tags: int = 0
+    init: Initialisation = "glorot"
+    dropout: float = 0.1
+    attention_dropout: float = 0.1
+    smoothing: float = 0.1
+    align: float = 0.0
+    """Weight of the alignment of pooled encoder states."""
+    denoise: bool = False
+    """Also restore sentences of every language from noise."""
+    tokens: int = 2000
+    """Padded subwords a side in a batch."""
+    temperature: float = 1.0
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The model of the best validation, and how it came about."""
+
+    name: str
+    translator: Translator
+    history: History
+
+
+def train(
+    name: str,
+    pairs: Bitexts,
+    valid: Bitexts,
+    pieces: SentencePieces,
+    *,
+    settings: Settings,
+    plan: Plan,
+    folder: Path,
+    seed: int,
+    resume: bool = False,
+) -> Trained:
+    """Trains both directions of every pair and keeps the model with the lowest loss on `valid`.
+
+    Raises:
+        InputError: a setting that the model has not, or a saved run of other data.
+    """
+    codec = Codec(pieces, check(settings.tags))
+    seed_everything(seed)
+    net = models.build(
+        settings.size,
+        pieces,
+        norm=settings.norm,
+        middle_residual=settings.middle_residual,
+        tags=settings.tags,
+        top_tags=settings.top_tags,
+        dropout=settings.dropout,
+        attention_dropout=settings.attention_dropout,
+        init=settings.init,
+    )
+    print(f"training {name} on {', '.join('-'.join(pair) for pair in pairs)} in {folder}", file=sys.stderr, flush=True)
+    streams = Streams(seed)
+    batches = TextBatches(
+        pairs | (denoising(pairs) if settings.denoise else {}),
+        codec,
+        tokens=settings.tokens,
+        temperature=settings.temperature,
+        generator=streams.generator("batches"),
+        noise=partial(noise, generator=streams.generator("noise"), blank=subwords.UNK),
+    )
+    held = list(in_order({pair: own[:VALIDATED] for pair, own in valid.items()}, codec, tokens=2 * settings.tokens))
+
+    def terms(net: Any, batch: TextBatch) -> dict[str, Tensor]:
+        hidden = models.encode(net, batch.source, batch.source_mask)
+        losses = {"translation": translation(net, batch, smoothing=settings.smoothing, hidden=hidden)}
+        if settings.align:
+            losses["alignment"] = settings.align * alignment(net, batch, hidden=hidden)
+        return losses
+
+    history = fit(
+        net,
+        batches,
+        terms,
+        plan=plan,
+        out=folder,
+        streams=streams,
+        validate=lambda net: mean_loss(net, (batch.to(net.device) for batch in held)),
+        on_best=lambda best: models.save(best, pieces, folder / "checkpoint"),
+        resume=resume,
+        device=settings.device,
+    )
+    return Trained(name, models.load(folder, device=chosen(settings.device)), history)
