@@ -19,7 +19,7 @@ from nmt_zero_shot import language_id
 from nmt_zero_shot.corpus import Corpus, Direction, Row
 from nmt_zero_shot.language_id import Identifier
 from nmt_zero_shot.readers import read
-from nmt_zero_shot.results import Evaluation, judged
+from nmt_zero_shot.results import COPY, DIRECT, PIVOT, Evaluation, judged
 from nmt_zero_shot.results import Row as TableRow
 from nmt_zero_shot.systems import Engine, Remembered, System, Translate, load
 from nmt_zero_shot.tags import Codec
@@ -37,14 +37,14 @@ def evaluate(
     *,
     test: str = "test",
     hub: str = "en",
-    name: str = "direct",
-    pivot: bool = True,
+    name: str = DIRECT,
+    pivot: str = PIVOT,
     identify: Identifier | None = None,
 ) -> Evaluation:
     """The translations of `rows` in every direction, under the system's `name`.
 
-    Where no row of a direction has a reference, its translations are also translated back. With `pivot` there is the
-    way through the hub besides, and a copy of the source.
+    Where no row of a direction has a reference, its translations are also translated back. Besides there are the way
+    through the hub, under the name `pivot` (empty: not asked for), and beside the direct system a copy of the source.
 
     Raises:
         InputError: no row has a text in a direction's source language.
@@ -63,9 +63,9 @@ def evaluate(
         found = {name: remembered(sources, source=source, target=target)}
         if pivot and hub not in direction:
             middle = remembered(sources, source=source, target=hub)
-            found["pivot"] = remembered(middle, source=hub, target=target)
-        if pivot and references:
-            found["copy"] = sources
+            found[pivot] = remembered(middle, source=hub, target=target)
+        if name == DIRECT and references:
+            found[COPY] = sources
         for each, hypotheses in found.items():
             back = [] if references else remembered(hypotheses, source=target, target=source)
             results.append(

@@ -17,6 +17,8 @@ from nmt_zero_shot.metrics import Outputs, Score, difference, exact_match, lengt
 
 Kind: TypeAlias = Literal["supervised", "zero_shot"]
 Row: TypeAlias = dict[str, Any]
+DIRECT, PIVOT, COPY = "direct", "pivot", "copy"
+"""The system that is asked about, the same one by way of the hub, and no translation at all."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class Evaluation:
             "pairs": self.pair_rows(),
             "summary": self.summary_rows(),
             "differences": self.difference_rows(),
+            "mean_differences": self.mean_difference_rows(),
             "no_references": self.unreferenced_rows(),
             "signatures": self.signature_rows(),
         }
@@ -109,7 +112,7 @@ class Evaluation:
                 rows.append({**_head(result), **ways, **_rates(result)})
         return rows
 
-    def matrix_rows(self, *, system: str = "direct") -> list[Row]:
+    def matrix_rows(self, *, system: str = DIRECT) -> list[Row]:
         """The matrix of one system's BLEU: a row for each test and source language, a column for each target."""
         found = {(r.test, *r.direction): r.score.bleu for r in self.results if r.score and r.system == system}
         targets = sorted({target for _, _, target in found})
@@ -119,17 +122,30 @@ class Evaluation:
             for test, source in lines
         ]
 
-    def difference_rows(self, *, system: str = "direct", against: str = "pivot") -> list[Row]:
-        """`system` - `against` in BLEU for each direction that both translated; told apart where 0 is outside."""
+    def difference_rows(self) -> list[Row]:
+        """direct - another system in BLEU for each direction that both translated; apart where 0 is outside."""
         rows = []
-        for a, b in self._compared(system, against):
-            gap = difference([(_score(a), _score(b))])
-            told = {"difference": gap.mean, "low": gap.low, "high": gap.high, "apart": not gap.low <= 0 <= gap.high}
-            rows.append({**_head(a), "against": against, **told})
+        for against in self._rivals():
+            for a, b in self._compared(against):
+                gap = difference([(_score(a), _score(b))])
+                told = {"difference": gap.mean, "low": gap.low, "high": gap.high, "apart": not gap.low <= 0 <= gap.high}
+                rows.append({**_head(a), "against": against, **told})
         return rows
 
-    def summary_rows(self, *, against: str = "pivot") -> list[Row]:
-        """Means over the directions of each test, kind and system, and the mean difference to `against`."""
+    def mean_difference_rows(self) -> list[Row]:
+        """The same, averaged over the directions of a test and kind, their sentences resampled together."""
+        rows = []
+        for against in self._rivals():
+            pairs = sorted(self._compared(against), key=lambda pair: _group(pair[0]))
+            for (test, kind, _), group in groupby(pairs, key=lambda pair: _group(pair[0])):
+                own = list(group)
+                gap = difference([(_score(a), _score(b)) for a, b in own])
+                told = {"directions": len(own), "difference": gap.mean, "low": gap.low, "high": gap.high}
+                rows.append({"test": test, "kind": kind, "system": DIRECT, "against": against, **told})
+        return rows
+
+    def summary_rows(self) -> list[Row]:
+        """Means over the directions of each test, kind and system."""
         rows = []
         with_score = [result for result in self.results if result.score]
         for key, group in groupby(sorted(with_score, key=_group), key=_group):
@@ -137,12 +153,7 @@ class Evaluation:
             row = {**dict(zip(("test", "kind", "system"), key, strict=True)), "directions": len(own)}
             row |= {"bleu": mean(_score(r).bleu for r in own), "chrf": mean(_score(r).chrf for r in own)}
             told = [r.outputs.rates()["off_target"] for r in own if r.outputs]
-            row["off_target"] = mean(told) if told else None
-            pairs = [(a, b) for a, b in self._compared(key[2], against) if _group(a) == key]
-            if pairs and len(pairs) == len(own):
-                gap = difference([(_score(a), _score(b)) for a, b in pairs])
-                row |= {f"minus_{against}": gap.mean, "low": gap.low, "high": gap.high}
-            rows.append(row)
+            rows.append({**row, "off_target": mean(told) if told else None})
         return rows
 
     def signature_rows(self) -> list[Row]:
@@ -162,9 +173,13 @@ class Evaluation:
                 row[result.system] = written
         return list(rows.values())
 
-    def _compared(self, system: str, against: str) -> list[tuple[Result, Result]]:
+    def _rivals(self) -> list[str]:
+        """Every system beside the direct one but the copy, which is a floor."""
+        return [name for name in dict.fromkeys(r.system for r in self.results) if name not in (DIRECT, COPY)]
+
+    def _compared(self, against: str) -> list[tuple[Result, Result]]:
         others = {(r.test, r.direction): r for r in self.results if r.system == against and r.score}
-        own = [r for r in self.results if r.system == system != against and r.score]
+        own = [r for r in self.results if r.system == DIRECT and r.score]
         return [(r, others[r.test, r.direction]) for r in own if (r.test, r.direction) in others]
 
 

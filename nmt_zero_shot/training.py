@@ -5,7 +5,7 @@ in their pairs and their `Settings`, never in how they are trained.
 """
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,19 @@ class Settings:
     """Padded subwords a side in a batch."""
     temperature: float = 1.0
     device: str = "auto"
+
+    def plain(self) -> "Settings":
+        """The usual model of the same size, without what is there for pairs never trained."""
+        usual = Settings()
+        return replace(
+            self,
+            tags=usual.tags,
+            norm=usual.norm,
+            middle_residual=usual.middle_residual,
+            top_tags=usual.top_tags,
+            align=usual.align,
+            denoise=usual.denoise,
+        )
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import shlex
 import sys
 import time
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from itertools import permutations
 from pathlib import Path
 from typing import Literal
@@ -21,7 +22,7 @@ from nmt_zero_shot.evaluate import evaluate
 from nmt_zero_shot.model import Initialisation
 from nmt_zero_shot.results import Evaluation
 from nmt_zero_shot.retrieval import retrieval_rows
-from nmt_zero_shot.systems import Remembered, in_torch
+from nmt_zero_shot.systems import in_torch
 from nmt_zero_shot.tags import Scheme
 from nmt_zero_shot.training import Settings, train
 from nmt_zero_shot.variants import Norm
@@ -30,6 +31,9 @@ from speech_tl.report import Report, text, write
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
+
+BOUNDS: dict[str, Literal["fixed_total", "added"]] = {"bound_fixed_total": "fixed_total", "bound_added": "added"}
+Rival = Literal["plain", "bound_fixed_total", "bound_added"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,9 @@ class Config:
     """Updates between validations, and between saved states."""
     temperature: float = 1.0
     """Directions are drawn in proportion to size^(1/temperature)."""
+    rivals: tuple[Rival, ...] = ()
+    """Also train, with as many updates: plain (without any technique: another pivot), bound_fixed_total and
+    bound_added (with direct pairs, as many sentence pairs in all or on top)."""
     beam: int = 5
     """Hypotheses kept in the search; 1 is greedy."""
     test_sentences: int = 1000
@@ -106,11 +113,12 @@ def main(config: Config) -> Report:
         config = replace(config, size="tiny", vocabulary=600, steps=config.steps or 40, validate_every=20, beam=1)
 
     # Data
+    hub = config.hub_language
     found, pairs = _divided(config)
-    languages = [config.hub_language, *(other for _, other in pairs)]
+    languages = [hub, *(other for _, other in pairs)]
     directions = list(permutations(languages, 2))
     if config.condition == "disjoint":
-        corpus.check_held_out(pairs, [direction for direction in directions if config.hub_language not in direction])
+        corpus.check_held_out(pairs, [direction for direction in directions if hub not in direction])
     sizes = (f"{a}-{b}: {len(sentences)} sentence pairs" for (a, b), sentences in pairs.items())
     notes = (*found.notes, *sizes)
     print("\n".join(notes), file=sys.stderr)
@@ -124,29 +132,39 @@ def main(config: Config) -> Report:
     if not (config.resume and (config.out / "config.json").exists()):
         configuration.save(config, config.out / "config.json")
     language_id.save(identify, config.out / language_id.FILE)
-    trained = train(
-        "zero_shot",
-        pairs,
-        corpus.divide(found.valid, hub=config.hub_language, languages=languages[1:], condition="multiway"),
-        pieces,
-        settings=_settings(config),
-        plan=_plan(config),
-        folder=config.out,
-        seed=config.seed,
-        resume=config.resume,
-    )
+    valid = corpus.divide(found.valid, hub=hub, languages=languages[1:], condition="multiway")
+    fitted = partial(train, valid=valid, pieces=pieces, seed=config.seed, resume=config.resume)
+    settings, plan = _settings(config), _plan(config)
+    trained = fitted("zero_shot", pairs, settings=settings, plan=plan, folder=config.out)
+    plan = replace(plan, minutes=None, steps=trained.history.steps)
+    rivals = [
+        fitted(
+            rival,
+            corpus.bound(found.train, pairs, kind=BOUNDS[rival], seed=config.seed) if rival in BOUNDS else pairs,
+            settings=settings if rival in BOUNDS else settings.plain(),
+            plan=plan,
+            folder=config.out / "systems" / rival,
+        )
+        for rival in config.rivals
+    ]
 
     # Evaluate
-    system = Remembered(in_torch(trained.translator, beam=config.beam))
     evaluation, retrieved = Evaluation(()), []
     for test, rows in found.tests.items():
-        if not config.tests or test in config.tests:
-            rows = rows[: config.test_sentences]
-            evaluation += evaluate(system, rows, directions, test=test, hub=config.hub_language, identify=identify)
-            retrieved += retrieval_rows(trained.translator, rows, languages, test=test, tag=config.hub_language)
+        if config.tests and test not in config.tests:
+            continue
+        rows = rows[: config.test_sentences]
+        asked = partial(evaluate, rows=rows, directions=directions, test=test, hub=hub, identify=identify)
+        evaluation += asked(translate=in_torch(trained.translator, beam=config.beam))
+        for rival in rivals:
+            pivot = "" if rival.name in BOUNDS else f"{rival.name}_pivot"
+            evaluation += asked(translate=in_torch(rival.translator, beam=config.beam), name=rival.name, pivot=pivot)
+        retrieved += retrieval_rows(trained.translator, rows, languages, test=test, tag=hub)
     measured = evaluation.tables() | {"retrieval": retrieved}
-    history = trained.history
-    measured["training"] = [{"system": trained.name, "updates": history.steps, "train_seconds": history.train_seconds}]
+    measured["training"] = [
+        {"system": each.name, "updates": each.history.steps, "train_seconds": each.history.train_seconds}
+        for each in (trained, *rivals)
+    ]
     report = Report(
         recipe="nmt_zero_shot",
         command=shlex.join(["python", "-m", "recipes.nmt_zero_shot", *sys.argv[1:]]),

@@ -80,16 +80,32 @@ def test_the_summary_is_the_mean_of_a_kind_and_its_difference_to_the_pivot() -> 
     rows = {(row["kind"], row["system"]): row for row in told(evaluation, "summary")}
     direct = rows["zero_shot", "direct"]
     assert direct["directions"] == 2 and direct["bleu"] == pytest.approx(50, abs=1)
-    assert direct["minus_pivot"] == pytest.approx(direct["bleu"] - 100) and direct["off_target"] is None
-    assert direct["low"] <= direct["minus_pivot"] <= direct["high"]
-    assert "minus_pivot" not in rows["supervised", "direct"]
+    assert direct["off_target"] is None
+    [gap] = told(evaluation, "mean_differences")
+    assert (gap["kind"], gap["system"], gap["against"], gap["directions"]) == ("zero_shot", "direct", "pivot", 2)
+    assert gap["difference"] == pytest.approx(direct["bleu"] - 100)
+    assert gap["low"] <= gap["difference"] <= gap["high"]
+
+
+def test_direct_is_held_against_every_other_system_but_the_copy() -> None:
+    direct = evaluate(Dictionary(de_fr="un chien"), ROWS, [("de", "fr"), ("de", "en")])
+    plain = evaluate(Dictionary(), ROWS, [("de", "fr"), ("de", "en")], name="plain", pivot="plain_pivot")
+    both = direct + plain
+    assert {row["system"] for row in told(both, "pairs")} == {"direct", "pivot", "copy", "plain", "plain_pivot"}
+    gaps = {(row["against"], row["kind"]): row["difference"] for row in told(both, "mean_differences")}
+    assert gaps == {
+        ("pivot", "zero_shot"): pytest.approx(-100),
+        ("plain", "zero_shot"): pytest.approx(-100),
+        ("plain", "supervised"): pytest.approx(0),
+        ("plain_pivot", "zero_shot"): pytest.approx(-100),
+    }
 
 
 def test_a_way_is_gone_once_and_results_add_up() -> None:
     dictionary = Dictionary()
     remembered = Remembered(dictionary)
     a = evaluate(remembered, ROWS, [("de", "en"), ("de", "fr")])
-    b = evaluate(remembered, ROWS, [("fr", "de")], name="bound_added", pivot=False)
+    b = evaluate(remembered, ROWS, [("fr", "de")], name="bound_added", pivot="")
     assert dictionary.asked == [("de", "en", 3), ("de", "fr", 3), ("en", "fr", 3), ("fr", "de", 3)]
     assert [row["system"] for row in told(a + b, "pairs")][-1] == "bound_added"
 
@@ -108,7 +124,7 @@ def test_without_references_the_language_the_length_and_the_way_back_are_told() 
 
 
 def test_rows_without_the_target_are_left_out_where_others_have_it() -> None:
-    evaluation = evaluate(Dictionary(), [*ROWS, {"de": "ohne"}], [("de", "fr")], pivot=False)
+    evaluation = evaluate(Dictionary(), [*ROWS, {"de": "ohne"}], [("de", "fr")], pivot="")
     assert told(evaluation, "pairs")[0]["sentences"] == 3
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from recipes import asr_multilingual
+from recipes import asr_multilingual, nmt_zero_shot
 from speech_tl.models import ctc
 from speech_tl.training.config import command
 
@@ -54,3 +54,41 @@ def test_a_finished_run_is_not_trained_again(run: Path, capsys: pytest.CaptureFi
     assert command(asr_multilingual.main, asr_multilingual.Config, [*arguments, "--no-union"]) == 0
     after = json.loads((run / "metrics.json").read_text())["tables"]["error_rates"]
     assert after == [row for row in before if row["system"] != "union_head"]
+
+
+@pytest.fixture(scope="module")
+def translated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "zero_shot"
+    arguments = ["--tiny", "--languages", "ja", "ko", "--steps", "10", "--test-sentences", "4", "--device", "cpu"]
+    arguments += ["--denoise", "--rivals", "plain", "bound_fixed_total", "--out", str(out)]
+    assert command(nmt_zero_shot.main, nmt_zero_shot.Config, arguments) == 0
+    return out
+
+
+def test_nmt_zero_shot_puts_direct_beside_its_rivals(translated: Path) -> None:
+    tables = json.loads((translated / "metrics.json").read_text())["tables"]
+    zero_shot = [row for row in tables["pairs"] if (row["source"], row["target"]) == ("ja", "ko")]
+    assert [(row["system"], row["kind"], row["sentences"]) for row in zero_shot] == [
+        (system, "zero_shot", 4) for system in ("direct", "pivot", "copy", "plain", "plain_pivot", "bound_fixed_total")
+    ]
+    assert {row["against"] for row in tables["mean_differences"] if row["kind"] == "zero_shot"} == {
+        "pivot",
+        "plain",
+        "plain_pivot",
+        "bound_fixed_total",
+    }
+    assert [(row["system"], row["updates"]) for row in tables["training"]] == [
+        ("zero_shot", 10),
+        ("plain", 10),
+        ("bound_fixed_total", 10),
+    ]
+
+
+def test_a_zero_shot_run_is_evaluated_again_to_the_same_table(translated: Path) -> None:
+    before = json.loads((translated / "metrics.json").read_text())["tables"]
+    assert (
+        command(nmt_zero_shot.main, nmt_zero_shot.Config, ["--config", str(translated / "config.json"), "--resume"])
+        == 0
+    )
+    after = json.loads((translated / "metrics.json").read_text())["tables"]
+    assert after["pairs"] == before["pairs"]
