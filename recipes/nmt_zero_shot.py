@@ -11,22 +11,24 @@ First path through the whole: nothing in this header has been measured yet.
 import shlex
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import permutations
 from pathlib import Path
 from typing import Literal
 
-from nmt_zero_shot import cleaning, corpus, grammar, language_id, readers, subwords
+from nmt_zero_shot import cleaning, corpus, figures, grammar, language_id, readers, subwords
 from nmt_zero_shot.evaluate import evaluate
 from nmt_zero_shot.model import Initialisation
 from nmt_zero_shot.results import Evaluation
 from nmt_zero_shot.retrieval import retrieval_rows
 from nmt_zero_shot.systems import in_torch
 from nmt_zero_shot.tags import Scheme
-from nmt_zero_shot.training import Settings, train
+from nmt_zero_shot.training import Settings, Trained, train
 from nmt_zero_shot.variants import Norm
 from speech_tl.device import chosen
+from speech_tl.errors import unknown_name
 from speech_tl.report import Report, text, write
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
@@ -107,7 +109,7 @@ class Config:
 
 def main(config: Config) -> Report:
     began = time.monotonic()
-    device = chosen(config.device)
+    chosen(config.device)
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
     if config.tiny:
         config = replace(config, size="tiny", vocabulary=600, steps=config.steps or 40, validate_every=20, beam=1)
@@ -149,29 +151,51 @@ def main(config: Config) -> Report:
     ]
 
     # Evaluate
-    evaluation, retrieved = Evaluation(()), []
-    for test, rows in found.tests.items():
-        if config.tests and test not in config.tests:
-            continue
-        rows = rows[: config.test_sentences]
+    tests = {name: rows[: config.test_sentences] for name, rows in found.tests.items()}
+    evaluation = Evaluation(())
+    for test, rows in tests.items():
         asked = partial(evaluate, rows=rows, directions=directions, test=test, hub=hub, identify=identify)
-        evaluation += asked(translate=in_torch(trained.translator, beam=config.beam))
+        evaluation += asked(in_torch(trained.translator, beam=config.beam))
         for rival in rivals:
             pivot = "" if rival.name in BOUNDS else f"{rival.name}_pivot"
-            evaluation += asked(translate=in_torch(rival.translator, beam=config.beam), name=rival.name, pivot=pivot)
-        retrieved += retrieval_rows(trained.translator, rows, languages, test=test, tag=hub)
-    measured = evaluation.tables() | {"retrieval": retrieved}
+            evaluation += asked(in_torch(rival.translator, beam=config.beam), name=rival.name, pivot=pivot)
+    return _report(
+        config, (trained, *rivals), evaluation, tests, languages, notes=notes, seconds=time.monotonic() - began
+    )
+
+
+def _report(
+    config: Config,
+    systems: Sequence[Trained],
+    evaluation: Evaluation,
+    tests: Mapping[str, Sequence[corpus.Row]],
+    languages: Sequence[str],
+    *,
+    notes: tuple[str, ...],
+    seconds: float,
+) -> Report:
+    translator, hub = systems[0].translator, config.hub_language
+    measured = evaluation.tables()
+    measured["retrieval"] = [
+        row for test, rows in tests.items() for row in retrieval_rows(translator, rows, languages, test=test, tag=hub)
+    ]
     measured["training"] = [
         {"system": each.name, "updates": each.history.steps, "train_seconds": each.history.train_seconds}
-        for each in (trained, *rivals)
+        for each in systems
     ]
     report = Report(
         recipe="nmt_zero_shot",
         command=shlex.join(["python", "-m", "recipes.nmt_zero_shot", *sys.argv[1:]]),
         seed=config.seed,
-        device=device,
-        seconds=time.monotonic() - began,
+        device=chosen(config.device),
+        seconds=seconds,
         tables=measured,
+        sections=(
+            *(figures.matrix(measured["bleu"], test=test) for test in tests),
+            figures.learning_curves({each.name: each.history for each in systems}),
+            figures.encoder_space(translator, next(iter(tests.values())), languages, tag=hub),
+            figures.where_direct_and_pivot_part(evaluation.sentence_rows()),
+        ),
         notes=notes,
     )
     write(report, config.out)
@@ -184,6 +208,10 @@ def _divided(config: Config) -> tuple[corpus.Corpus, corpus.Bitexts]:
     hub = config.hub_language
     found = readers.read(config.data, hub=hub, languages=config.languages) if config.data else grammar.generate()
     found, _ = cleaning.clean(corpus.hold_out(found, hub=hub, seed=config.seed), hub=hub)
+    for name in config.tests:
+        if name not in found.tests:
+            raise unknown_name("test set", name, found.tests, where=config.data)
+    found = replace(found, tests={name: found.tests[name] for name in config.tests or found.tests})
     pairs = corpus.divide(
         found.train,
         hub=hub,

@@ -84,6 +84,13 @@ def test_nmt_zero_shot_puts_direct_beside_its_rivals(translated: Path) -> None:
     ]
 
 
+def test_the_translation_report_shows_the_encoders_space(translated: Path) -> None:
+    page = (translated / "report.html").read_text()
+    assert page.count("<svg") == 3, "the matrix, the validation losses, the encoder's space"
+    assert "Where direct and pivot part" in page
+    assert "://" not in page.replace("http://www.w3.org", "")
+
+
 def test_a_zero_shot_run_is_evaluated_again_to_the_same_table(translated: Path) -> None:
     before = json.loads((translated / "metrics.json").read_text())["tables"]
     assert (
