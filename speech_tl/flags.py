@@ -63,7 +63,7 @@ class Training:
     dropout: float = 0.0
     """Of the encoder."""
     augment: bool = True
-    """Vary training clips in speed, formants, tempo and noise, and mask them."""
+    """Vary training clips in speed, formants, tempo, noise and where they begin and end, and mask them."""
     temperature: float = 2.0
     """Languages are drawn in proportion to size^(1/temperature)."""
     batch_seconds: float = 32.0
