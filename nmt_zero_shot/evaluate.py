@@ -158,7 +158,9 @@ def main(config: Config) -> Report:
 
 def _read(source: str, config: Config) -> Corpus:
     """The reader wants one language that must be there: the hub, or the first source where pairs are named."""
-    needed = config.hub_language if config.pairs == "all" else config.pairs.split("-")[0]
+    needed, dash, _ = (config.hub_language, "-", "") if config.pairs == "all" else config.pairs.partition("-")
+    if not dash:
+        raise _no_direction(config.pairs)
     return read(source, hub=needed, languages=config.languages)
 
 
@@ -200,13 +202,17 @@ def _directions(config: Config, tests: Mapping[str, Sequence[Row]], system: Syst
         halves = [(pair[:at], pair[at + 1 :]) for at, mark in enumerate(pair) if mark == "-"]
         fitting = [half for half in halves if names.issuperset(half)] or halves[:1]
         if not fitting or fitting[0][0] == fitting[0][1]:
-            raise InputError(f"--pairs {pair!r} is no direction; expected SOURCE-TARGET such as de-fr, or all")
+            raise _no_direction(pair)
         source, target = fitting[0]
         if source not in there:
             raise unknown_name("language", source, there, where="the test sets")
         system.codec.subwords.tag(target)
         directions.append((source, target))
     return directions
+
+
+def _no_direction(pair: str) -> InputError:
+    return InputError(f"--pairs {pair!r} is no direction; expected SOURCE-TARGET such as de-fr, or all")
 
 
 def _retrieval(codec: Codec, rows: Sequence[Row], languages: Sequence[str], *, test: str, tag: str) -> list[TableRow]:

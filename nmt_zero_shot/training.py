@@ -19,8 +19,8 @@ from nmt_zero_shot.corpus import Bitexts
 from nmt_zero_shot.model import Initialisation, Translator
 from nmt_zero_shot.objectives import alignment, denoising, mean_loss, noise, translation
 from nmt_zero_shot.subwords import SentencePieces
-from nmt_zero_shot.tags import Codec, Scheme, check
-from nmt_zero_shot.variants import Norm
+from nmt_zero_shot.tags import Codec, Scheme
+from nmt_zero_shot.variants import Norm, ZeroShotNMT
 from speech_tl.device import chosen
 from speech_tl.training.loop import History, Plan, fit
 from speech_tl.training.seeding import Streams, seed_everything
@@ -74,8 +74,29 @@ class Trained:
     history: History
 
 
+def untrained(pieces: SentencePieces, settings: Settings, *, seed: int) -> ZeroShotNMT:
+    """The model with random weights.
+
+    Raises:
+        InputError: a setting that it has not, or not together with another.
+    """
+    seed_everything(seed)
+    return models.build(
+        settings.size,
+        pieces,
+        norm=settings.norm,
+        middle_residual=settings.middle_residual,
+        tags=settings.tags,
+        top_tags=settings.top_tags,
+        dropout=settings.dropout,
+        attention_dropout=settings.attention_dropout,
+        init=settings.init,
+    )
+
+
 def train(
     name: str,
+    net: ZeroShotNMT,
     pairs: Bitexts,
     valid: Bitexts,
     pieces: SentencePieces,
@@ -89,22 +110,11 @@ def train(
     """Trains both directions of every pair and keeps the model with the lowest loss on `valid`.
 
     Raises:
-        InputError: a setting that the model has not, or a saved run of other data.
+        InputError: a saved run of other data.
     """
-    codec = Codec(pieces, check(settings.tags))
-    seed_everything(seed)
-    net = models.build(
-        settings.size,
-        pieces,
-        norm=settings.norm,
-        middle_residual=settings.middle_residual,
-        tags=settings.tags,
-        top_tags=settings.top_tags,
-        dropout=settings.dropout,
-        attention_dropout=settings.attention_dropout,
-        init=settings.init,
-    )
     print(f"training {name} on {', '.join('-'.join(pair) for pair in pairs)} in {folder}", file=sys.stderr, flush=True)
+    codec = Codec(pieces, settings.tags)
+    seed_everything(seed)
     streams = Streams(seed)
     batches = TextBatches(
         pairs | (denoising(pairs) if settings.denoise else {}),

@@ -25,7 +25,7 @@ from nmt_zero_shot.results import Evaluation
 from nmt_zero_shot.retrieval import retrieval_rows
 from nmt_zero_shot.systems import in_torch
 from nmt_zero_shot.tags import Scheme
-from nmt_zero_shot.training import Settings, Trained, train
+from nmt_zero_shot.training import Settings, Trained, train, untrained
 from nmt_zero_shot.variants import Norm
 from speech_tl.device import chosen
 from speech_tl.errors import unknown_name
@@ -129,26 +129,23 @@ def main(config: Config) -> Report:
     texts = corpus.sentences(pairs)
     identify = language_id.train(texts)
     pieces = subwords.train(texts, size=config.vocabulary, seed=config.seed)
+    settings = _settings(config)
+    net = untrained(pieces, settings, seed=config.seed)
 
     # Train
     if not (config.resume and (config.out / "config.json").exists()):
         configuration.save(config, config.out / "config.json")
-    language_id.save(identify, config.out / language_id.FILE)
+        language_id.save(identify, config.out / language_id.FILE)
     valid = corpus.divide(found.valid, hub=hub, languages=languages[1:], condition="multiway")
     fitted = partial(train, valid=valid, pieces=pieces, seed=config.seed, resume=config.resume)
-    settings, plan = _settings(config), _plan(config)
-    trained = fitted("zero_shot", pairs, settings=settings, plan=plan, folder=config.out)
-    plan = replace(plan, minutes=None, steps=trained.history.steps)
-    rivals = [
-        fitted(
-            rival,
-            corpus.bound(found.train, pairs, kind=BOUNDS[rival], seed=config.seed) if rival in BOUNDS else pairs,
-            settings=settings if rival in BOUNDS else settings.plain(),
-            plan=plan,
-            folder=config.out / "systems" / rival,
-        )
-        for rival in config.rivals
-    ]
+    trained = fitted("zero_shot", net, pairs, settings=settings, plan=_plan(config), folder=config.out)
+    plan = replace(_plan(config), minutes=None, steps=trained.history.steps)
+    rivals = []
+    for name in config.rivals:
+        own = settings if name in BOUNDS else settings.plain()
+        seen = corpus.bound(found.train, pairs, kind=BOUNDS[name], seed=config.seed) if name in BOUNDS else pairs
+        net = untrained(pieces, own, seed=config.seed)
+        rivals.append(fitted(name, net, seen, settings=own, plan=plan, folder=config.out / "systems" / name))
 
     # Evaluate
     tests = {name: rows[: config.test_sentences] for name, rows in found.tests.items()}
