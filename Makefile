@@ -6,6 +6,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 THREADS ?= 1
+JOBS ?= 2
 BIN := $(VENV)/bin
 PACKAGES := $(wildcard speech_tl nmt_zero_shot recipes)
 
@@ -18,7 +19,7 @@ test: $(VENV)/installed-test
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy $(PACKAGES)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 clean:
 	rm -rf $(VENV)

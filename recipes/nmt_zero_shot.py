@@ -203,7 +203,10 @@ def _report(
 def _divided(config: Config) -> tuple[corpus.Corpus, corpus.Bitexts]:
     """The corpus, cleaned and with its held-out parts, and the pairs to train on."""
     hub = config.hub_language
-    found = readers.read(config.data, hub=hub, languages=config.languages) if config.data else grammar.generate()
+    if config.data:
+        found = readers.read(config.data, hub=hub, languages=config.languages)
+    else:
+        found = grammar.generate(sentences=600, valid=40, test=40) if config.tiny else grammar.generate()
     found, _ = cleaning.clean(corpus.hold_out(found, hub=hub, seed=config.seed), hub=hub)
     for name in config.tests:
         if name not in found.tests:

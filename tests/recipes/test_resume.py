@@ -1,4 +1,4 @@
-"""The main recipe as real processes: killed and resumed, and on two ranks, it computes the same losses."""
+"""Recipes as real processes: killed and resumed, and on two ranks, they compute the same losses."""
 
 import os
 import signal
@@ -12,13 +12,22 @@ import pytest
 
 from speech_tl.training.checkpoint import load_state
 
-RECIPE = ["-m", "recipes.asr_multilingual", "--tiny", "--languages", "sw", "--device", "cpu", "--monolingual", "sw"]
+RECIPES = {
+    "asr_multilingual": ["--languages", "sw", "--monolingual", "sw", "--data"],
+    "nmt_zero_shot": ["--languages", "de", "ja", "--denoise", "--align", "0.1"],
+}
+NOT_RANDOM = {  # within an update, where the ranks draw what is their own, or compare the rows they have
+    "asr_multilingual": ["--no-augment"],
+    "nmt_zero_shot": ["--dropout", "0", "--attention-dropout", "0", "--align", "0"],
+}
 REPOSITORY = Path(__file__).parent.parent.parent
 
 
-def start(speech: Path, out: Path, *more: str, ranks: int = 0) -> "subprocess.Popen[str]":
+def start(recipe: str, speech: Path, out: Path, *more: str, ranks: int = 0) -> "subprocess.Popen[str]":
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks else []
-    command = [sys.executable, *launcher, *RECIPE, "--data", str(speech), "--out", str(out), *more]
+    own = [*RECIPES[recipe], str(speech)] if RECIPES[recipe][-1] == "--data" else RECIPES[recipe]
+    command = [sys.executable, *launcher, "-m", f"recipes.{recipe}", "--tiny", "--device", "cpu", *own]
+    command += ["--out", str(out), *more]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
     return subprocess.Popen(
         command,
@@ -38,7 +47,7 @@ def history(run: Path) -> dict[str, Any]:
 
 
 def wait_for(process: "subprocess.Popen[str]", run: Path, *, steps: int) -> None:
-    """Until the shared model has taken so many updates; then the process, which would go on to baselines, is killed."""
+    """Until the main model has taken so many updates; then the process, which would go on to the rest, is killed."""
     deadline = time.monotonic() + 240
     while history(run)["steps"] < steps and time.monotonic() < deadline:
         assert process.poll() in (None, 0), process.communicate()[1][-3000:]
@@ -52,20 +61,23 @@ def losses(run: Path) -> list[float]:
     return [row["loss"] for row in history(run)["losses"]]
 
 
-def test_kill_and_resume_gives_the_uninterrupted_losses(tiny_speech: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_kill_and_resume_gives_the_uninterrupted_losses(recipe: str, tiny_speech: Path, tmp_path: Path) -> None:
     flags = ("--steps", "80", "--validate-every", "10")
-    whole = start(tiny_speech, tmp_path / "whole", *flags)
-    cut = start(tiny_speech, tmp_path / "cut", *flags)
+    whole = start(recipe, tiny_speech, tmp_path / "whole", *flags)
+    cut = start(recipe, tiny_speech, tmp_path / "cut", *flags)
     wait_for(cut, tmp_path / "cut", steps=10)
     assert history(tmp_path / "cut")["steps"] < 80, "killed in mid-training"
-    wait_for(start(tiny_speech, tmp_path / "cut", *flags, "--resume"), tmp_path / "cut", steps=80)
+    wait_for(start(recipe, tiny_speech, tmp_path / "cut", *flags, "--resume"), tmp_path / "cut", steps=80)
     wait_for(whole, tmp_path / "whole", steps=80)
     assert losses(tmp_path / "cut") == pytest.approx(losses(tmp_path / "whole"), abs=1e-6)
 
 
-def test_two_ranks_give_the_losses_of_one(tiny_speech: Path, tmp_path: Path) -> None:
-    flags = ("--steps", "40", "--no-augment")  # the ranks draw their own augmentation
-    one, two = start(tiny_speech, tmp_path / "one", *flags), start(tiny_speech, tmp_path / "two", *flags, ranks=2)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_two_ranks_give_the_losses_of_one(recipe: str, tiny_speech: Path, tmp_path: Path) -> None:
+    flags = ("--steps", "40", *NOT_RANDOM[recipe])
+    one = start(recipe, tiny_speech, tmp_path / "one", *flags)
+    two = start(recipe, tiny_speech, tmp_path / "two", *flags, ranks=2)
     wait_for(one, tmp_path / "one", steps=40)
     wait_for(two, tmp_path / "two", steps=40)
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=1e-4)
