@@ -7,11 +7,12 @@ before speech_tl and one half after, so that a change in the machine's mood hits
 
     python -m recipes.against_speechbrain --data ../shared/data/speech/fsdd_english_digits
 
-Four training speakers, theo held out, seed 0, 200 CPU-seconds each (7 CPU-minutes a run), commit 7c6da97: speech_tl has
-10.4 % utterance error [7.8, 12.8] at 169 utterances per CPU-second, SpeechBrain 36.8 % [32.8, 41.0] at 96. Seeds
-1 and 2 are still to be run on this code. SpeechBrain's rate, normalisation and augmentation (none: with its own it learnt too
-slowly) were chosen by training 60 CPU-seconds with theo absent and jackson held out; speech_tl has the settings of
-`asr_multilingual`, not tuned here. Both are tested on their weights of the best validation, speech_tl's averaged.
+Four training speakers, theo held out, seed 0, 200 CPU-seconds each (7 CPU-minutes a run), commit 7c6da97: speech_tl
+has 10.4 % utterance error [7.8, 12.8] at 169 utterances per CPU-second, SpeechBrain 36.8 % [32.8, 41.0] at 96. Seeds
+1 and 2 are still to be run on this code. SpeechBrain's rate, normalisation and augmentation (none: with its own it
+learnt too slowly) were chosen by training 60 CPU-seconds with theo absent and jackson held out; speech_tl has the
+settings of `asr_multilingual`, not tuned here. Both are tested on their weights of the best validation, speech_tl's
+averaged.
 """
 
 import copy
