@@ -8,10 +8,10 @@ two runs: as many updates as the whole shared run had, and as many as the shared
         D/lithuanian_speech_commands --sample-rate 8000 --temperature 10 --steps 20000 \\
         --phones eng=espeak:en-us arb=ipa lit=espeak:lt --seed 0 --out runs/words
 
-With D the folder of recordings and seed 0 (55 CPU-minutes for the shared model), utterance error on new speakers: theo
+With D the folder of recordings and seed 0 (51 CPU-minutes for the shared model), utterance error on new speakers: theo
 of FSDD 6.8 % [4.8, 8.8], Arabic 8.3 [6.1, 10.5], Lithuanian (one training minute) 11.8 [5.9, 18.9]; Lithuanian alone
-with the 5,200 updates it had of them 18.5 [11.2, 26.6], with all 20,000 for itself 5.1 [0.5, 11.0]. Other baselines and
-two more seeds are still to be run.
+with all 20,000 updates for itself 5.1 [0.5, 11.0], stopped early at the shared model's share 18.5 [11.2, 26.6]. Other
+baselines and two more seeds are still to be run.
 """
 
 import shlex
