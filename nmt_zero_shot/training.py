@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -34,24 +34,35 @@ class Settings:
     """The model and what it is asked to do while it learns."""
 
     size: str = "small"
+    """tiny, small or base."""
     tags: Scheme = "source"
+    """Where the target's tag goes: source, both or decoder."""
     norm: Norm = "pre"
+    """Layer norm before (pre) or after (post) each sublayer."""
     middle_residual: bool = True
+    """Whether self-attention of the middle encoder layer adds to its input."""
     top_tags: int = 0
+    """So many top encoder layers are given the target language."""
     init: Initialisation = "glorot"
+    """How weights are drawn: glorot, normal or unit."""
     dropout: float = 0.1
+    """After every sublayer."""
     attention_dropout: float = 0.1
+    """Of attention weights."""
     smoothing: float = 0.1
+    """Of labels."""
     align: float = 0.0
     """Weight of the alignment of pooled encoder states."""
     denoise: bool = False
-    """Also restore sentences of every language from noise."""
+    """Also restore sentences of every language from noise, under their own tag."""
     tokens: int = 2000
     """Padded subwords a side in a batch."""
     temperature: float = 1.0
+    """Directions are drawn in proportion to size^(1/temperature)."""
     device: str = "auto"
+    """auto, cpu or cuda."""
 
-    def plain(self) -> "Settings":
+    def plain(self) -> Self:
         """The usual model of the same size, without what is there for pairs never trained."""
         usual = Settings()
         return replace(

@@ -12,7 +12,7 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import permutations
 from pathlib import Path
@@ -20,13 +20,10 @@ from typing import Literal
 
 from nmt_zero_shot import cleaning, corpus, figures, grammar, language_id, readers, subwords
 from nmt_zero_shot.evaluate import evaluate
-from nmt_zero_shot.model import Initialisation
 from nmt_zero_shot.results import Evaluation
 from nmt_zero_shot.retrieval import retrieval_rows
 from nmt_zero_shot.systems import in_torch
-from nmt_zero_shot.tags import Scheme
 from nmt_zero_shot.training import Settings, Trained, train, untrained
-from nmt_zero_shot.variants import Norm
 from speech_tl.device import chosen
 from speech_tl.errors import unknown_name
 from speech_tl.report import Report, text, write
@@ -39,7 +36,7 @@ Rival = Literal["plain", "bound_fixed_total", "bound_added"]
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     data: str = ""
     """A corpus: aligned text files, TSV, TMX, Multi30k's folder or hub:NAME:CONFIG; sentences made here if none."""
     languages: tuple[str, ...] = ()
@@ -50,44 +47,18 @@ class Config:
     """disjoint: a hub sentence serves one pair; multiway: every pair it has."""
     tests: tuple[str, ...] = ()
     """Only the test sets of these names; all if none."""
-    size: str = "small"
-    """tiny, small or base."""
     vocabulary: int = 4000
     """Subwords."""
-    tags: Scheme = "source"
-    """Where the target's tag goes: source, both or decoder."""
-    norm: Norm = "pre"
-    """Layer norm before (pre) or after (post) each sublayer."""
-    middle_residual: bool = True
-    """Whether self-attention of the middle encoder layer adds to its input."""
-    top_tags: int = 0
-    """So many top encoder layers are given the target language."""
-    init: Initialisation = "glorot"
-    """How weights are drawn: glorot, normal or unit."""
-    dropout: float = 0.1
-    """After every sublayer."""
-    attention_dropout: float = 0.1
-    """Of attention weights."""
-    smoothing: float = 0.1
-    """Of labels."""
-    align: float = 0.0
-    """Weight of the alignment of pooled encoder states."""
-    denoise: bool = False
-    """Also restore sentences of every language from noise, under their own tag."""
     minutes: float = 5.0
     """CPU-minutes of training, wall minutes on a GPU."""
     steps: int | None = None
     """Updates, in the place of minutes."""
-    tokens: int = 2000
-    """Padded subwords a side in a batch."""
     peak_rate: float = 2e-3
     """Learning rate after the warm-up."""
     warmup: int = 200
     """Updates of linear warm-up."""
     validate_every: int = 200
     """Updates between validations, and between saved states."""
-    temperature: float = 1.0
-    """Directions are drawn in proportion to size^(1/temperature)."""
     rivals: tuple[Rival, ...] = ()
     """Also train, with as many updates: plain (without any technique: another pivot), bound_fixed_total and
     bound_added (with direct pairs, as many sentence pairs in all or on top)."""
@@ -101,8 +72,6 @@ class Config:
     """Where the run is kept."""
     resume: bool = False
     """Continue the run in --out."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
     tiny: bool = False
     """Seconds on generated sentences, to see that everything works."""
 
@@ -129,8 +98,7 @@ def main(config: Config) -> Report:
     texts = corpus.sentences(pairs)
     identify = language_id.train(texts)
     pieces = subwords.train(texts, size=config.vocabulary, seed=config.seed)
-    settings = _settings(config)
-    net = untrained(pieces, settings, seed=config.seed)
+    net = untrained(pieces, config, seed=config.seed)
 
     # Train
     if not (config.resume and (config.out / "config.json").exists()):
@@ -138,11 +106,11 @@ def main(config: Config) -> Report:
         language_id.save(identify, config.out / language_id.FILE)
     valid = corpus.divide(found.valid, hub=hub, languages=languages[1:], condition="multiway")
     fitted = partial(train, valid=valid, pieces=pieces, seed=config.seed, resume=config.resume)
-    trained = fitted("zero_shot", net, pairs, settings=settings, plan=_plan(config), folder=config.out)
+    trained = fitted("zero_shot", net, pairs, settings=config, plan=_plan(config), folder=config.out)
     plan = replace(_plan(config), minutes=None, steps=trained.history.steps)
     rivals = []
     for name in config.rivals:
-        own = settings if name in BOUNDS else settings.plain()
+        own = config if name in BOUNDS else config.plain()
         seen = corpus.bound(found.train, pairs, kind=BOUNDS[name], seed=config.seed) if name in BOUNDS else pairs
         net = untrained(pieces, own, seed=config.seed)
         rivals.append(fitted(name, net, seen, settings=own, plan=plan, folder=config.out / "systems" / name))
@@ -221,10 +189,6 @@ def _divided(config: Config) -> tuple[corpus.Corpus, corpus.Bitexts]:
         seed=config.seed,
     )
     return found, pairs
-
-
-def _settings(config: Config) -> Settings:
-    return Settings(**{each.name: getattr(config, each.name) for each in fields(Settings)})
 
 
 def _plan(config: Config) -> Plan:
