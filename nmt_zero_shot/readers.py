@@ -18,6 +18,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from nmt_zero_shot.corpus import Corpus, Row
+from speech_tl import hub as hugging_face
 from speech_tl.errors import InputError, unknown_name
 
 LAYOUTS = (
@@ -247,35 +248,14 @@ def _text(element: ElementTree.Element) -> str:
 
 def _hub(spec: str, wanted: Collection[str]) -> Iterator[tuple[str, Iterable[Row]]]:
     """Each split of `NAME:CONFIG[,CONFIG...]`: a hub data set, a local folder of one, or what `save_to_disk` wrote."""
-    name, colon, configs = spec.rpartition(":")
-    if not colon or Path(spec).expanduser().exists():
-        name, configs = spec, ""
-    if not name:
-        raise InputError(f"hub:{spec}: expected hub:NAME or hub:NAME:CONFIG, e.g. hub:Helsinki-NLP/opus-100:de-en")
-    for config in configs.split(","):
-        splits = _loaded(name, config)
+    name, configs = hugging_face.parse(spec, example="Helsinki-NLP/opus-100:de-en")
+    for config in configs.split(",") if configs else [None]:
+        splits = hugging_face.load(name, config)
         parts = {split: part for split in splits if (part := _part(split))}
         if not parts:
             raise InputError(f"hub:{spec}: its splits are {', '.join(splits)}; expected train, validation or test")
         for split, part in parts.items():
             yield part, _records(splits[split], wanted, f"hub:{spec}, {split}")
-
-
-def _loaded(name: str, config: str) -> Mapping[str, Any]:
-    try:
-        import datasets
-    except ImportError:
-        raise InputError(f"hub:{name} needs the package `datasets`: pip install datasets") from None
-    path = Path(name).expanduser()
-    try:
-        if (path / "dataset_dict.json").is_file() or (path / "dataset_info.json").is_file():
-            loaded = datasets.load_from_disk(str(path))
-        else:
-            loaded = datasets.load_dataset(str(path) if path.exists() else name, config or None)
-    except (ValueError, OSError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        reason = " ".join(str(error.__cause__ or error).split())[:300]
-        raise InputError(f"hub:{name}: cannot be loaded ({reason})") from None
-    return loaded if isinstance(loaded, datasets.DatasetDict) else {"train": loaded}
 
 
 def _records(data: Any, wanted: Collection[str], where: str) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""Corpora of the Hugging Face hub, through `datasets`, without its audio decoder.
+"""Corpora of recordings on the Hugging Face hub, through `datasets`, without its audio decoder.
 
 `datasets` decodes audio only with torchcodec, whose wheels are tied to CUDA; `Audio(decode=False)` hands over
 the encoded bytes instead, which are written to a cache file once and then read like any other file.
@@ -13,6 +13,7 @@ from typing import Any
 
 from speech_tl.data.readers import Row
 from speech_tl.errors import InputError
+from speech_tl.hub import load, parse
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +25,8 @@ SPLITS = ("train", "validation", "valid", "dev", "test")
 
 def rows(spec: str, *, cache: Path | None = None) -> Iterator[Row]:
     """Rows of `NAME:CONFIG`: a hub dataset, a local dataset folder, or what `save_to_disk` wrote."""
-    name, config = _parse(spec)
-    parts = _usable(_load(name, config), spec)
+    name, config = parse(spec, example="google/fleurs:sw_ke")
+    parts = _usable(load(name, config), spec)
     folder = cache or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "speech_tl" / "hub"
     for split, part in parts.items():
         audio, text = _audio_column(part, spec), _column(part, TEXT)
@@ -46,41 +47,6 @@ def rows(spec: str, *, cache: Path | None = None) -> Iterator[Row]:
             if speaker:
                 cells["speaker_id"] = _cell(item[speaker])
             yield Row(where, _file(item[audio], folder, where), f"{Path(name).name}/{split}/{number}", cells)
-
-
-def _parse(spec: str) -> tuple[str, str | None]:
-    name, colon, config = spec.rpartition(":")
-    if not colon or Path(spec).expanduser().exists():
-        name, config = spec, ""
-    if not name:
-        raise InputError(f"hub:{spec}: expected hub:NAME or hub:NAME:CONFIG, e.g. hub:google/fleurs:sw_ke")
-    return name, config or None
-
-
-def _load(name: str, config: str | None) -> Mapping[str, Any]:
-    try:
-        import datasets
-    except ImportError:
-        raise InputError(f"hub:{name} needs the package `datasets`: pip install datasets") from None
-    path = Path(name).expanduser()
-    try:
-        if (path / "dataset_dict.json").is_file() or (path / "dataset_info.json").is_file():
-            loaded = datasets.load_from_disk(str(path))
-        else:
-            loaded = datasets.load_dataset(str(path) if path.exists() else name, config)
-    except (ValueError, OSError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        raise _not_loaded(name, error) from None
-    return loaded if isinstance(loaded, datasets.DatasetDict) else {str(loaded.split or "train"): loaded}
-
-
-def _not_loaded(name: str, error: Exception) -> InputError:
-    reason = " ".join(str(error.__cause__ or error).split())[:300]
-    if "torchcodec" in reason:
-        return InputError(
-            f"hub:{name}: a folder of audio files, which `datasets` opens only with torchcodec; pass "
-            f"the folder itself (without hub:), with a metadata.csv of file_name,text,language,speaker_id"
-        )
-    return InputError(f"hub:{name}: cannot be loaded ({reason})")
 
 
 def _usable(parts: Mapping[str, Any], spec: str) -> Mapping[str, Any]:
