@@ -6,7 +6,7 @@ language (Lample et al., 2018; Gu et al., 2019), and the model's own translation
 sources for it (random online back-translation, Zhang et al., 2020).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -137,19 +137,19 @@ def back_translated(
     batch: TextBatch,
     codec: Codec,
     *,
-    directions: Iterable[Direction],
+    directions: Collection[Direction],
     generator: torch.Generator,
 ) -> TextBatch | None:
     """The batch's targets with sources of the model's own making, in one random language z: z -> y never trained.
 
-    directions: the pairs that may be asked for, (z, y). None where no row has a target in one of them.
+    directions: the pairs that may be asked for, (z, y). None where no row's target is paired with that z. Every rank
+    of several draws the same z, whatever its rows are.
     """
-    into = {z: [y for other, y in directions if other == z] for z in {z for z, _ in directions}}
-    able = sorted(z for z, targets in into.items() if any(y in targets for _, y in batch.directions))
-    if not able:
+    languages = sorted({z for z, _ in directions})
+    z = languages[int(torch.randint(len(languages), (1,), generator=generator))]
+    rows = [at for at, (_, y) in enumerate(batch.directions) if (z, y) in directions]
+    if not rows:
         return None
-    z = able[int(torch.randint(len(able), (1,), generator=generator))]
-    rows = [at for at, (_, y) in enumerate(batch.directions) if y in into[z]]
     pairs = []
     for at in rows:
         counted = batch.labels[at] != IGNORED

@@ -7,17 +7,20 @@ in their pairs and their `Settings`, never in how they are trained.
 import sys
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import permutations
 from pathlib import Path
 from typing import Any, Self
 
+import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from nmt_zero_shot import model as models
 from nmt_zero_shot import subwords
 from nmt_zero_shot.batches import TextBatch, TextBatches, in_order
-from nmt_zero_shot.corpus import Bitexts
+from nmt_zero_shot.corpus import Bitexts, sentences
 from nmt_zero_shot.model import Initialisation, Translator
-from nmt_zero_shot.objectives import alignment, denoising, mean_loss, noise, translation
+from nmt_zero_shot.objectives import alignment, back_translated, denoising, mean_loss, noise, translation
 from nmt_zero_shot.subwords import SentencePieces
 from nmt_zero_shot.tags import Codec, Scheme
 from nmt_zero_shot.variants import Norm, ZeroShotNMT
@@ -107,7 +110,7 @@ def untrained(pieces: SentencePieces, settings: Settings, *, seed: int) -> ZeroS
 
 def train(
     name: str,
-    net: ZeroShotNMT,
+    net: PreTrainedModel,
     pairs: Bitexts,
     valid: Bitexts,
     pieces: SentencePieces,
@@ -116,9 +119,14 @@ def train(
     plan: Plan,
     folder: Path,
     seed: int,
+    back_translate: float = 0.0,
     resume: bool = False,
 ) -> Trained:
     """Trains both directions of every pair and keeps the model with the lowest loss on `valid`.
+
+    Args:
+        net: with random weights, or trained already.
+        back_translate: the share of updates that also learn a pair never trained, from the model's own translations.
 
     Raises:
         InputError: a saved run of other data.
@@ -135,6 +143,8 @@ def train(
         generator=streams.generator("batches"),
         noise=partial(noise, generator=streams.generator("noise"), blank=subwords.UNK),
     )
+    unseen = set(permutations(sentences(pairs), 2)) - {direction for a, b in pairs for direction in ((a, b), (b, a))}
+    turn = streams.generator("back-translation")
     held = list(in_order({pair: own[:VALIDATED] for pair, own in valid.items()}, codec, tokens=2 * settings.tokens))
 
     def terms(net: Any, batch: TextBatch) -> dict[str, Tensor]:
@@ -142,6 +152,11 @@ def train(
         losses = {"translation": translation(net, batch, smoothing=settings.smoothing, hidden=hidden)}
         if settings.align:
             losses["alignment"] = settings.align * alignment(net, batch, hidden=hidden)
+        if torch.rand((), generator=turn) < back_translate:
+            turned = back_translated(net, batch, codec, directions=unseen, generator=turn)
+            losses["back_translation"] = (
+                translation(net, turned, smoothing=settings.smoothing) if turned else hidden.new_zeros(())
+            )
         return losses
 
     history = fit(

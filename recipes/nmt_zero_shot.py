@@ -20,6 +20,7 @@ from typing import Literal
 
 from nmt_zero_shot import cleaning, corpus, figures, grammar, language_id, readers, subwords
 from nmt_zero_shot.evaluate import evaluate
+from nmt_zero_shot.model import load
 from nmt_zero_shot.results import Evaluation
 from nmt_zero_shot.retrieval import retrieval_rows
 from nmt_zero_shot.systems import in_torch
@@ -32,7 +33,7 @@ from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
 
 BOUNDS: dict[str, Literal["fixed_total", "added"]] = {"bound_fixed_total": "fixed_total", "bound_added": "added"}
-Rival = Literal["plain", "bound_fixed_total", "bound_added"]
+Rival = Literal["plain", "zero_resource", "bound_fixed_total", "bound_added"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class Config(Settings):
     """Updates between validations, and between saved states."""
     rivals: tuple[Rival, ...] = ()
     """Also train, with as many updates: plain (without any technique: another pivot), bound_fixed_total and
-    bound_added (with direct pairs, as many sentence pairs in all or on top)."""
+    bound_added (with direct pairs, as many sentence pairs in all or on top); or zero_resource, the model trained on
+    for a quarter of its updates with its own translations as sources of pairs never seen."""
     beam: int = 5
     """Hypotheses kept in the search; 1 is greedy."""
     test_sentences: int = 1000
@@ -110,10 +112,16 @@ def main(config: Config) -> Report:
     plan = replace(_plan(config), minutes=None, steps=trained.history.steps)
     rivals = []
     for name in config.rivals:
-        own = config if name in BOUNDS else config.plain()
-        seen = corpus.bound(found.train, pairs, kind=BOUNDS[name], seed=config.seed) if name in BOUNDS else pairs
-        net = untrained(pieces, own, seed=config.seed)
-        rivals.append(fitted(name, net, seen, settings=own, plan=plan, folder=config.out / "systems" / name))
+        further = partial(fitted, name, folder=config.out / "systems" / name)
+        if name == "plain":
+            own = config.plain()
+            rivals.append(further(untrained(pieces, own, seed=config.seed), pairs, settings=own, plan=plan))
+        elif name == "zero_resource":
+            quarter = replace(plan, steps=max(1, trained.history.steps // 4))
+            rivals.append(further(load(config.out).model, pairs, settings=config, plan=quarter, back_translate=0.5))
+        else:
+            seen = corpus.bound(found.train, pairs, kind=BOUNDS[name], seed=config.seed)
+            rivals.append(further(untrained(pieces, config, seed=config.seed), seen, settings=config, plan=plan))
 
     # Evaluate
     tests = {name: rows[: config.test_sentences] for name, rows in found.tests.items()}

@@ -177,22 +177,24 @@ def train_alone(
 ) -> System:
     """A monolingual baseline: the better, by validation, of `plan.steps` updates and of `share` times as many.
 
-    The first is all that the shared model had, the second what it spent on this language; both stop early after ten
-    validations without a better one.
+    The first is all that the shared model had, and stops early after ten validations without a better one. The second
+    is what the shared model spent on this language, and takes all of it: a small language's few validation clips
+    cannot tell when it should have stopped (recipes/LOG.md).
     """
     steps = plan.steps or 1
+    budgets = (("equal_total", steps, 10), ("equal_share", max(1, round(share * steps)), 0))
     runs = [
         train(
             "monolingual",
             untrained({code: language}, settings, seed=seed),
             {code: language},
             settings=settings,
-            plan=replace(plan, steps=updates, patience=10),
+            plan=replace(plan, steps=updates, patience=patience),
             folder=folder / f"{code}_{kind}",
             seed=seed,
             resume=resume,
         )
-        for kind, updates in (("equal_total", steps), ("equal_share", max(1, round(share * steps))))
+        for kind, updates, patience in budgets
     ]
     return min(runs, key=lambda run: run.validation_error)
 

@@ -137,13 +137,13 @@ def test_noise_drops_blanks_and_moves_a_little() -> None:
 def test_back_translation_makes_sources_in_a_language_never_paired(
     model: ZeroShotNMT, codec: Codec, batch: TextBatch
 ) -> None:
-    directions = [("ja", "de"), ("de", "ja")]
+    directions = [("ja", "de")]
     model.train(True)
     made = back_translated(model, batch, codec, directions=directions, generator=torch.Generator().manual_seed(0))
     assert model.training
     assert made is not None
     (direction,) = set(made.directions)
-    assert direction in directions
+    assert direction == ("ja", "de")
     asked = [at for at, (_, y) in enumerate(batch.directions) if y == direction[1]]
     assert [row[row != IGNORED].tolist() for row in made.labels] == [
         row[row != IGNORED].tolist() for row in batch.labels[asked]

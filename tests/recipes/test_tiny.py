@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 from recipes import asr_multilingual, nmt_zero_shot
 from speech_tl.models import ctc
@@ -59,8 +60,8 @@ def test_a_finished_run_is_not_trained_again(run: Path, capsys: pytest.CaptureFi
 @pytest.fixture(scope="module")
 def translated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "zero_shot"
-    arguments = ["--tiny", "--languages", "ja", "ko", "--steps", "10", "--test-sentences", "4", "--device", "cpu"]
-    arguments += ["--denoise", "--rivals", "plain", "bound_fixed_total", "--out", str(out)]
+    arguments = ["--tiny", "--languages", "ja", "ko", "--steps", "24", "--test-sentences", "4", "--device", "cpu"]
+    arguments += ["--denoise", "--rivals", "plain", "zero_resource", "bound_fixed_total", "--out", str(out)]
     assert command(nmt_zero_shot.main, nmt_zero_shot.Config, arguments) == 0
     return out
 
@@ -69,19 +70,43 @@ def test_nmt_zero_shot_puts_direct_beside_its_rivals(translated: Path) -> None:
     tables = json.loads((translated / "metrics.json").read_text())["tables"]
     zero_shot = [row for row in tables["pairs"] if (row["source"], row["target"]) == ("ja", "ko")]
     assert [(row["system"], row["kind"], row["sentences"]) for row in zero_shot] == [
-        (system, "zero_shot", 4) for system in ("direct", "pivot", "copy", "plain", "plain_pivot", "bound_fixed_total")
+        (system, "zero_shot", 4)
+        for system in (
+            "direct",
+            "pivot",
+            "copy",
+            "plain",
+            "plain_pivot",
+            "zero_resource",
+            "zero_resource_pivot",
+            "bound_fixed_total",
+        )
     ]
     assert {row["against"] for row in tables["mean_differences"] if row["kind"] == "zero_shot"} == {
         "pivot",
         "plain",
         "plain_pivot",
+        "zero_resource",
+        "zero_resource_pivot",
         "bound_fixed_total",
     }
     assert [(row["system"], row["updates"]) for row in tables["training"]] == [
-        ("zero_shot", 10),
-        ("plain", 10),
-        ("bound_fixed_total", 10),
+        ("zero_shot", 24),
+        ("plain", 24),
+        ("zero_resource", 6),
+        ("bound_fixed_total", 24),
     ]
+
+
+def test_zero_resource_goes_on_from_the_zero_shot_model_on_its_own_translations(translated: Path) -> None:
+    before, after = (
+        load_file(translated / at / "checkpoint" / "model.safetensors") for at in (".", "systems/zero_resource")
+    )
+    assert before.keys() == after.keys()
+    moved = max(float((before[name] - after[name]).abs().max()) for name in before)
+    assert 0 < moved < 0.01, "six updates away, not drawn anew"
+    assert "back_translation" in (translated / "systems/zero_resource/log.txt").read_text()
+    assert "back_translation" not in (translated / "log.txt").read_text()
 
 
 def test_the_translation_report_shows_the_encoders_space(translated: Path) -> None:
