@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nmt_zero_shot import subwords
 from nmt_zero_shot.tags import Codec, check
 from speech_tl import files
@@ -71,9 +74,14 @@ def translate(
     beam: int = 1,
     length_penalty: float = 1.0,
     longest: int = 256,
+    allowed: NDArray[np.bool_] | None = None,
     batch_tokens: int = 8192,
 ) -> list[list[int]]:
-    """The best ids for every source, in order, without the start and the end; as `search.translate`."""
+    """The best ids for every source, in order, without the start and the end; as `search.translate`.
+
+    allowed: (V,) false for ids that are never written.
+    """
+    forbidden = [] if allowed is None else np.flatnonzero(~allowed).tolist()
     results = engine.translate_batch(
         [[str(index) for index in source] for source in sources],
         target_prefix=[[str(index) for index in start]] * len(sources),
@@ -82,6 +90,7 @@ def translate(
         max_decoding_length=longest + len(start) - 1,
         max_batch_size=batch_tokens,
         batch_type="tokens",
+        suppress_sequences=[[str(index)] for index in forbidden],
     )
     given = len(start) - 1  # the first word of the prefix is not repeated, the others are
     return [[int(word) for word in result.hypotheses[0][given:]] for result in results]

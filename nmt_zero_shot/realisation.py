@@ -59,6 +59,7 @@ class Meaning:
 
 
 def english(meaning: Meaning) -> str:
+    """Subject, verb, objects, place, time; `do` carries tense and person before `not`, and be needs none."""
     third, no = meaning.person == 1, ["not"] * meaning.negative
     if meaning.is_quality:
         be = ("was" if third else "were") if meaning.past else ("is" if third else "are")

@@ -98,19 +98,18 @@ def load(
         from nmt_zero_shot import model
 
         return in_torch(model.load(checkpoint, device=device), beam=beam, restricted=restricted)
-    if restricted:
-        raise InputError("--restricted is not for --engine ctranslate2, which cannot be told what to write: use torch")
-    return in_ctranslate2(_exported(checkpoint), beam=beam)
+    return in_ctranslate2(_exported(checkpoint), beam=beam, restricted=restricted)
 
 
-def in_ctranslate2(folder: Path, *, beam: int = 5) -> System:
-    """A folder that `export.to_ctranslate2` wrote, on the CPU."""
+def in_ctranslate2(folder: Path, *, beam: int = 5, restricted: bool = False) -> System:
+    """A folder that `export.to_ctranslate2` wrote, on the CPU; `restricted` as in torch."""
     from nmt_zero_shot import export
 
     engine, codec = export.load(folder)
 
     def search(sources: Sequence[Sequence[int]], target: str) -> list[list[int]]:
-        return export.translate(engine, sources, start=codec.start(target), beam=beam)
+        allowed = codec.subwords.pieces_of(target) if restricted else None
+        return export.translate(engine, sources, start=codec.start(target), beam=beam, allowed=allowed)
 
     return System(codec, search)
 

@@ -66,6 +66,8 @@ class Config(Settings):
     for a quarter of its updates with its own translations as sources of pairs never seen."""
     beam: int = 5
     """Hypotheses kept in the search; 1 is greedy."""
+    restricted: bool = False
+    """Write only subwords that the training texts of the target language have."""
     test_sentences: int = 1000
     """Of each test set at most so many."""
     seed: int = 0
@@ -125,13 +127,14 @@ def main(config: Config) -> Report:
 
     # Evaluate
     tests = {name: rows[: config.test_sentences] for name, rows in found.tests.items()}
+    search = partial(in_torch, beam=config.beam, restricted=config.restricted)
     evaluation = Evaluation(())
     for test, rows in tests.items():
         asked = partial(evaluate, rows=rows, directions=directions, test=test, hub=hub, identify=identify)
-        evaluation += asked(in_torch(trained.translator, beam=config.beam))
+        evaluation += asked(search(trained.translator))
         for rival in rivals:
             pivot = "" if rival.name in BOUNDS else f"{rival.name}_pivot"
-            evaluation += asked(in_torch(rival.translator, beam=config.beam), name=rival.name, pivot=pivot)
+            evaluation += asked(search(rival.translator), name=rival.name, pivot=pivot)
     return _report(
         config, (trained, *rivals), evaluation, tests, languages, notes=notes, seconds=time.monotonic() - began
     )

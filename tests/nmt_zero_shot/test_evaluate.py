@@ -187,7 +187,6 @@ def test_a_language_that_the_test_set_has_not(run: Path, capsys: pytest.CaptureF
         (["--beam", "0"], r"--beam 0: expected 1 \(greedy\) or more"),
         (["--hub-language", "it"], r"unknown language 'it'"),
         (["--out", "."], r"--out \. is a folder; give a file to write"),
-        (["--engine", "ctranslate2", "--restricted"], r"--restricted is not for --engine ctranslate2"),
         (["--checkpoint", "nowhere"], r"no config\.json in nowhere"),
         (["--pears", "de-en"], r"unknown flag '--pears'; did you mean '--pairs'"),
     ],
