@@ -7,6 +7,7 @@ sources for it (random online back-translation, Zhang et al., 2020).
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from random import Random
 from typing import Any
 
 import torch
@@ -107,9 +108,16 @@ def alignment(
     return distance(pooled(hidden, batch.source_mask), pooled(mirror, batch.mirror_mask))
 
 
-def denoising(bitexts: Bitexts) -> Bitexts:
-    """Further pairs (y, y) of every language with itself; `TextBatches` passes their sources through `noise`."""
-    return {(y, y): tuple((text, text) for text in texts) for y, texts in sentences(bitexts).items()}
+def denoising(bitexts: Bitexts, *, share: float = 1.0, seed: int = 0) -> Bitexts:
+    """Further pairs (y, y) of every language with itself; `TextBatches` passes their sources through `noise`.
+
+    share: how many sentences each language gives, beside the sentence pairs that a language has on average; the hub,
+    which has most, needs no more of it than the others.
+    """
+    most = round(share * sum(map(len, bitexts.values())) / len(bitexts))
+    random = Random(seed)
+    drawn = {y: random.sample(texts, min(most, len(texts))) for y, texts in sentences(bitexts).items()}
+    return {(y, y): tuple((text, text) for text in texts) for y, texts in drawn.items() if texts}
 
 
 def noise(

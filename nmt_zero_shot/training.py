@@ -25,6 +25,7 @@ from nmt_zero_shot.subwords import SentencePieces
 from nmt_zero_shot.tags import Codec, Scheme
 from nmt_zero_shot.variants import Norm, ZeroShotNMT
 from speech_tl.device import chosen
+from speech_tl.errors import InputError
 from speech_tl.training.loop import History, Plan, fit
 from speech_tl.training.seeding import Streams, seed_everything
 
@@ -56,8 +57,8 @@ class Settings:
     """Of labels."""
     align: float = 0.0
     """Weight of the alignment of pooled encoder states."""
-    denoise: bool = False
-    """Also restore sentences of every language from noise, under their own tag."""
+    denoise: float = 0.0
+    """So many sentences of each language, as a share of a pair's, are also restored from noise under its own tag."""
     tokens: int = 2000
     """Padded subwords a side in a batch."""
     temperature: float = 1.0
@@ -92,8 +93,12 @@ def untrained(pieces: SentencePieces, settings: Settings, *, seed: int) -> ZeroS
     """The model with random weights.
 
     Raises:
-        InputError: a setting that it has not, or not together with another.
+        InputError: a setting that there is not, or not together with another.
     """
+    if not 0 <= settings.denoise <= 1:
+        raise InputError(
+            f"denoise is {settings.denoise:g}: expected a share from 0 (none) to 1 (as many sentences as pairs)"
+        )
     seed_everything(seed)
     return models.build(
         settings.size,
@@ -136,7 +141,7 @@ def train(
     seed_everything(seed)
     streams = Streams(seed)
     batches = TextBatches(
-        pairs | (denoising(pairs) if settings.denoise else {}),
+        pairs | denoising(pairs, share=settings.denoise, seed=seed),
         codec,
         tokens=settings.tokens,
         temperature=settings.temperature,

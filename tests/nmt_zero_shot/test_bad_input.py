@@ -81,6 +81,7 @@ ROWS = [
     Bad("an unknown size", TRAIN.replace("--tiny", "--size huge"), "unknown model size 'huge'"),
     Bad("an unknown tag scheme", TRAIN + " --tags target", "'target' for argument '--tags'. Expected one of"),
     Bad("tags where the top reads none", TRAIN + " --tags decoder --top-tags 1", "top_tags reads the tag at the source's start"),
+    Bad("more noise than sentences", TRAIN + " --denoise 2", "denoise is 2: expected a share from 0"),
     Bad("an unknown test set", TRAIN + " --tests newstest", "unknown test set 'newstest' in corpus"),
     Bad("an unknown rival", TRAIN + " --rivals google", "'google' for argument '--rivals'. Expected one of"),
     Bad("other data on resuming", TRAIN + " --resume --tokens 500", "the saved run was training on other sentence pairs"),

@@ -113,11 +113,14 @@ def test_alignment_compares_both_sides_under_one_tag(model: ZeroShotNMT, codec: 
     assert other.mirror[0, 0] == other.source[0, 0] == 4
 
 
-def test_denoising_pairs_every_sentence_with_itself_once(bitexts: Bitexts) -> None:
+def test_denoising_pairs_as_many_sentences_of_each_language_with_themselves(bitexts: Bitexts) -> None:
     own = objectives.denoising(bitexts)
-    assert sorted(own) == [("de", "de"), ("en", "en"), ("ja", "ja")]
-    assert len(own["en", "en"]) == 24  # English stands in both pairs
+    assert {pair: len(texts) for pair, texts in own.items()} == {("de", "de"): 24, ("en", "en"): 24, ("ja", "ja"): 24}
     assert all(left == right for left, right in own["ja", "ja"])
+    assert set(own["ja", "ja"]) == {(ja, ja) for _, ja in bitexts["en", "ja"]}
+    quarter = objectives.denoising(bitexts, share=0.25)
+    assert {len(texts) for texts in quarter.values()} == {6}
+    assert objectives.denoising(bitexts, share=0) == {}
 
 
 def test_noise_drops_blanks_and_moves_a_little() -> None:

@@ -14,7 +14,7 @@ from speech_tl.training.checkpoint import load_state
 
 RECIPES = {
     "asr_multilingual": ["--languages", "sw", "--monolingual", "sw", "--data"],
-    "nmt_zero_shot": ["--languages", "de", "ja", "--denoise", "--align", "0.1"],
+    "nmt_zero_shot": ["--languages", "de", "ja", "--denoise", "0.5", "--align", "0.1"],
 }
 NOT_RANDOM = {  # within an update, where the ranks draw what is their own, or compare the rows they have
     "asr_multilingual": ["--no-augment"],

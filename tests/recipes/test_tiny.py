@@ -61,7 +61,7 @@ def test_a_finished_run_is_not_trained_again(run: Path, capsys: pytest.CaptureFi
 def translated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "zero_shot"
     arguments = ["--tiny", "--languages", "ja", "ko", "--steps", "24", "--test-sentences", "4", "--device", "cpu"]
-    arguments += ["--denoise", "--rivals", "plain", "zero_resource", "bound_fixed_total", "--out", str(out)]
+    arguments += ["--denoise", "0.5", "--rivals", "plain", "zero_resource", "bound_fixed_total", "--out", str(out)]
     assert command(nmt_zero_shot.main, nmt_zero_shot.Config, arguments) == 0
     return out
 
