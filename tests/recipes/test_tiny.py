@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from recipes import asr_multilingual, nmt_zero_shot
+from nmt_zero_shot import grammar
+from recipes import asr_multilingual, nmt_decoding_speed, nmt_zero_shot
 from speech_tl.models import ctc
 from speech_tl.training.config import command
 
@@ -124,3 +125,20 @@ def test_a_zero_shot_run_is_evaluated_again_to_the_same_table(translated: Path) 
     )
     after = json.loads((translated / "metrics.json").read_text())["tables"]
     assert after["pairs"] == before["pairs"]
+
+
+def test_every_engine_is_timed_on_the_same_sentences(translated: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ctranslate2", reason="ctranslate2 is not installed")
+    rows = [(row["en"], row["ja"], row["ko"]) for row in grammar.generate(sentences=60, valid=4, test=4).tests["test"]]
+    (tmp_path / "test.tsv").write_text("\n".join("\t".join(row) for row in [("en", "ja", "ko"), *rows]) + "\n")
+    arguments = ["--checkpoint", str(translated), "--data", str(tmp_path), "--pair", "ja-ko", "--rounds", "1"]
+    arguments += ["--out", str(tmp_path / "speed")]
+    assert command(nmt_decoding_speed.main, nmt_decoding_speed.Config, arguments) == 0
+    tables = json.loads((tmp_path / "speed" / "metrics.json").read_text())["tables"]
+    engines = ("search", "generate", "ctranslate2 float32", "ctranslate2 int8")
+    assert [(row["beam"], row["engine"]) for row in tables["decoding"]] == [(b, e) for b in (1, 5) for e in engines]
+    assert [row["as_search"] for row in tables["decoding"][:2]] == [100, 100], "greedy; a beam ends by other limits"
+    assert all(row["sentences_per_cpu_second"] > 0 for row in tables["decoding"])
+    assert [row["engine"] for row in tables["first_sentence"]] == ["torch", "ctranslate2"]
+    wrong = [*arguments[:5], "jako"]
+    assert command(nmt_decoding_speed.main, nmt_decoding_speed.Config, wrong) == 2
