@@ -62,8 +62,8 @@ class Training:
     """Learning rate after the warm-up."""
     dropout: float = 0.0
     """Of the encoder."""
-    augment: bool = True
-    """Vary training clips in speed, formants, tempo, noise and where they begin and end, and mask them."""
+    augment: float = 1.0
+    """Share of batches whose clips are varied in speed, formants, tempo, noise and edges, and masked; 0 is none."""
     temperature: float = 2.0
     """Languages are drawn in proportion to size^(1/temperature)."""
     batch_seconds: float = 32.0
@@ -110,7 +110,9 @@ def _language_and_source(value: str) -> tuple[str, str]:
 
 def settings(flags: Training, data: dict[str, Language]) -> tuple[Settings, str]:
     """What all systems have in common, and the sentence that says what is done about short clips."""
-    augmentation = NEW_VOICES if flags.augment else AS_RECORDED
+    if not 0 <= flags.augment <= 1:
+        raise InputError(f"--augment {flags.augment:g}: expected a share of batches from 0 (none) to 1 (all)")
+    augmentation = replace(NEW_VOICES, share=flags.augment) if flags.augment else AS_RECORDED
     subsampling, least_frames, said = fit_short_clips(data, flags.subsampling, speed=augmentation.fastest)
     common = Settings(
         encoder="tiny" if flags.tiny else flags.encoder,
