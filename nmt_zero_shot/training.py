@@ -35,31 +35,31 @@ VALIDATED = 200
 
 @dataclass(frozen=True)
 class Settings:
-    """The model and what it is asked to do while it learns."""
+    """The model and what it is asked to do while it learns; the defaults are what paid (recipes/LOG.md)."""
 
     size: str = "small"
     """tiny, small or base."""
-    tags: Scheme = "source"
-    """Where the target's tag goes: source, both or decoder."""
+    tags: Scheme = "decoder"
+    """Where the target's tag goes: source, both or decoder. An encoder that reads it learns when to copy."""
     norm: Norm = "pre"
     """Layer norm before (pre) or after (post) each sublayer."""
     middle_residual: bool = True
     """Whether self-attention of the middle encoder layer adds to its input."""
     top_tags: int = 0
     """So many top encoder layers are given the target language."""
-    init: Initialisation = "glorot"
+    init: Initialisation = "unit"
     """How weights are drawn: glorot, normal or unit."""
-    dropout: float = 0.1
-    """After every sublayer."""
-    attention_dropout: float = 0.1
-    """Of attention weights."""
+    dropout: float = 0.0
+    """After every sublayer: none for a few passes over the data, 0.1 or more for many."""
+    attention_dropout: float = 0.0
+    """Of attention weights, likewise."""
     smoothing: float = 0.1
     """Of labels."""
     align: float = 0.0
     """Weight of the alignment of pooled encoder states."""
-    denoise: float = 0.0
+    denoise: float = 0.3
     """So many sentences of each language, as a share of a pair's, are also restored from noise under its own tag."""
-    tokens: int = 2000
+    tokens: int = 1000
     """Padded subwords a side in a batch."""
     temperature: float = 1.0
     """Directions are drawn in proportion to size^(1/temperature)."""
@@ -68,16 +68,7 @@ class Settings:
 
     def plain(self) -> Self:
         """The usual model of the same size, without what is there for pairs never trained."""
-        usual = Settings()
-        return replace(
-            self,
-            tags=usual.tags,
-            norm=usual.norm,
-            middle_residual=usual.middle_residual,
-            top_tags=usual.top_tags,
-            align=usual.align,
-            denoise=usual.denoise,
-        )
+        return replace(self, tags="source", norm="pre", middle_residual=True, top_tags=0, align=0.0, denoise=0.0)
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class Config(Settings):
     """CPU-minutes of training, wall minutes on a GPU."""
     steps: int | None = None
     """Updates, in the place of minutes."""
-    peak_rate: float = 2e-3
+    peak_rate: float = 4e-3
     """Learning rate after the warm-up."""
     warmup: int = 200
     """Updates of linear warm-up."""
