@@ -46,6 +46,7 @@ def learning_curves(histories: Mapping[str, History]) -> Figure:
 
 def encoder_space(translator: Translator, rows: Sequence[Row], languages: Sequence[str], *, tag: str) -> Figure:
     """Sentences as points by their language, a line between those that mean the same (Johnson et al., 2017, fig. 2)."""
+    languages = [language for language in languages if any(language in row for row in rows)]
     shown = [row for row in rows if all(language in row for language in languages)][:SHOWN]
     vectors = torch.stack([embed(translator, [row[each] for row in shown], each, tag=tag) for each in languages])
     centred = vectors.flatten(0, 1) - vectors.mean((0, 1))  # (languages x sentences, D)

@@ -110,6 +110,20 @@ def test_zero_resource_goes_on_from_the_zero_shot_model_on_its_own_translations(
     assert "back_translation" not in (translated / "log.txt").read_text()
 
 
+def test_a_test_set_without_one_of_the_languages_is_scored_in_the_others(tmp_path: Path) -> None:
+    made = grammar.generate(sentences=200, valid=20, test=4)
+    parts = {"train": made.train, "dev": made.valid, "test_flickr": made.tests["test"], "test_coco": made.tests["test"]}
+    for part, rows in parts.items():
+        for language in ("en", "ja") if part == "test_coco" else ("en", "ja", "ko"):
+            (tmp_path / f"{part}.{language}").write_text("".join(row[language] + "\n" for row in rows))
+    arguments = ["--data", str(tmp_path), "--tiny", "--steps", "2", "--device", "cpu", "--out", str(tmp_path / "run")]
+    assert command(nmt_zero_shot.main, nmt_zero_shot.Config, arguments) == 0
+    rows = json.loads((tmp_path / "run" / "metrics.json").read_text())["tables"]["pairs"]
+    found = {(row["test"], row["source"], row["target"]) for row in rows}
+    assert len(found) == 6 + 2
+    assert {("test_coco", "en", "ja"), ("test_coco", "ja", "en"), ("test_flickr", "ja", "ko")} < found
+
+
 def test_the_translation_report_shows_the_encoders_space(translated: Path) -> None:
     page = (translated / "report.html").read_text()
     assert page.count("<svg") == 3, "the matrix, the validation losses, the encoder's space"
