@@ -8,9 +8,9 @@ direction x-y. Direct translation stands beside the pivot through the hub and a 
 
 Disjoint thirds of Multi30k, seeds 0 and 1, 1,216 and 1,135 CPU-seconds on one thread of a busy machine: BLEU supervised
 28.6 and 29.2, zero-shot direct 18.2 and 18.8, its pivot 20.2 and 20.8 (direct - pivot -1.9 [-2.3, -1.5] and -2.0
-[-2.4, -1.6]), off-target 0.0 %. Without --data, five languages made here: zero-shot 75.9, ja-ko 63 % exact. What decided
-it: the target's tag where the decoder starts and not in the encoder, a little denoising, no dropout, search restricted
-to the target's pieces. More seeds, the bounds and the other rivals are still to be run.
+[-2.4, -1.6]), off-target 0.0 %. Without --data, five languages made here: zero-shot 75.9, ja-ko 63 % exact. What
+decided it: the target's tag where the decoder starts and not in the encoder, a little denoising, no dropout, search
+restricted to the target's pieces. More seeds, the bounds and the other rivals are still to be run.
 """
 
 import shlex
