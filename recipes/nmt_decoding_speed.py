@@ -121,7 +121,8 @@ def _in_generate(translator: Translator, *, beam: int) -> System:
                 max_new_tokens=twice(ids.shape[1]),
             )
             for at, row in zip(batch, made[:, len(start) :].tolist(), strict=True):
-                found[at] = row[: row.index(end)] if end in row else row
+                ended = row[: row.index(end)] if end in row else row
+                found[at] = ended[: twice(len(sources[at]))]  # the search's own limit, where a text never ends
         return [found[at] for at in range(len(sources))]
 
     return System(translator, search)
