@@ -21,6 +21,7 @@ from nmt_zero_shot.model import encode, pooled
 from nmt_zero_shot.tags import Codec, prepare_source
 
 ALIGNED = 4
+"""One pair in so many is aligned."""
 CHUNK = 128
 """Rows of logits made at once: 128 x 8,000 floats stay in a processor's cache."""
 
