@@ -19,7 +19,7 @@ class Augmentation:
     """How training clips are varied; every width at 0 changes nothing."""
 
     share: float = 1.0
-    """Share of batches that are varied at all: sentences are learnt from clean ones first (recipes/LOG.md)."""
+    """Share of batches that are varied at all; the others stay as recorded."""
     edges: float = 0.0
     """Longest stretch of its own background that a clip gets before or behind it, in seconds; as often one is cut."""
     speeds: tuple[float, ...] = (1.0,)
