@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt_zero_shot import subwords
+from nmt_zero_shot.lengths import Length, batches, twice
 from nmt_zero_shot.tags import Codec, check
 from speech_tl import files
 from speech_tl.errors import InputError, unknown_name
@@ -73,7 +74,7 @@ def translate(
     start: Sequence[int],
     beam: int = 1,
     length_penalty: float = 1.0,
-    longest: int = 256,
+    max_length: Length = twice,
     allowed: NDArray[np.bool_] | None = None,
     batch_tokens: int = 8192,
 ) -> list[list[int]]:
@@ -81,19 +82,23 @@ def translate(
 
     allowed: (V,) false for ids that are never written.
     """
-    forbidden = [] if allowed is None else np.flatnonzero(~allowed).tolist()
-    results = engine.translate_batch(
-        [[str(index) for index in source] for source in sources],
-        target_prefix=[[str(index) for index in start]] * len(sources),
-        beam_size=beam,
-        length_penalty=length_penalty,
-        max_decoding_length=longest + len(start) - 1,
-        max_batch_size=batch_tokens,
-        batch_type="tokens",
-        suppress_sequences=[[str(index)] for index in forbidden],
-    )
+    forbidden = [] if allowed is None else [[str(index)] for index in np.flatnonzero(~allowed).tolist()]
+    prefix = [str(index) for index in start]
     given = len(start) - 1  # the first word of the prefix is not repeated, the others are
-    return [[int(word) for word in result.hypotheses[0][given:]] for result in results]
+    found: dict[int, list[int]] = {}
+    for batch in batches(sources, rows=lambda length: batch_tokens // (length * beam)):
+        limits = [max(1, max_length(len(sources[i]))) for i in batch]
+        results = engine.translate_batch(
+            [[str(index) for index in sources[i]] for i in batch],
+            target_prefix=[prefix] * len(batch),
+            beam_size=beam,
+            length_penalty=length_penalty,
+            max_decoding_length=max(limits) + given,  # it knows one limit for a batch
+            suppress_sequences=forbidden,
+        )
+        for i, limit, result in zip(batch, limits, results, strict=True):
+            found[i] = [int(word) for word in result.hypotheses[0][given:]][:limit]
+    return [found[i] for i in range(len(sources))]
 
 
 def _spec(model: Any, *, where: str) -> Any:

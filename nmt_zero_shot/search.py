@@ -5,7 +5,7 @@ source's keys and values only then, not at every step. Beam search follows `gene
 tokens it gives: hypotheses are ranked by log p / n^α (Wu et al., 2016, Google's neural machine translation system).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,14 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from nmt_zero_shot.lengths import Length, batches, twice
 from speech_tl import torchaudio_shim as torchaudio_shim
 from speech_tl.errors import InputError
 
 from transformers import PreTrainedModel  # isort: skip
 from transformers.modeling_outputs import BaseModelOutput  # isort: skip
-
-Length = Callable[[int], int]
-"""Subwords of a source -> the most subwords, with the end, that its translation may have."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +27,6 @@ class Hypothesis:
     """Without the decoder's start and without the end of sentence."""
     score: float
     """log p / n^α in nats, n counting the end of sentence."""
-
-
-def twice(length: int) -> int:
-    return 2 * length + 10
 
 
 def translate(
@@ -53,7 +47,7 @@ def translate(
         start: what the decoder is given before its first word.
         beam: hypotheses kept at each step; 1 is greedy, whose `score` has no other use.
         length_penalty: α, the larger the longer the translations.
-        max_length: a sentence that reaches it ends there.
+        max_length: of its source's length; a translation that reaches it ends there.
         allowed: (V,) false for ids that are never written; the padding never is.
         batch_tokens: hypotheses × source length of a batch, padding included.
 
@@ -78,7 +72,7 @@ def translate(
     model.eval()
     try:
         with torch.inference_mode():
-            for batch in _batches(sources, rows=lambda length: batch_tokens // (length * beam)):
+            for batch in batches(sources, rows=lambda length: batch_tokens // (length * beam)):
                 limits = [max(1, min(max_length(len(sources[i])), positions - len(start))) for i in batch]
                 memory = _Memory(model, [sources[i] for i in batch])
                 first = memory.continuations(torch.tensor([list(start)] * len(batch), device=model.device))
@@ -88,15 +82,6 @@ def translate(
     finally:
         model.train(training)
     return [found[i] for i in range(len(sources))]
-
-
-def _batches(sources: Sequence[Sequence[int]], *, rows: Length) -> Iterator[list[int]]:
-    """Indices of sources of like length, the longest first, at most `rows(longest)` together."""
-    order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
-    while order:
-        size = max(1, rows(len(sources[order[0]])))
-        yield order[:size]
-        order = order[size:]
 
 
 class _Memory:

@@ -26,9 +26,9 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from nmt_zero_shot import export, readers
+from nmt_zero_shot.lengths import batches, twice
 from nmt_zero_shot.metrics import score
 from nmt_zero_shot.model import Translator, load
-from nmt_zero_shot.search import twice
 from nmt_zero_shot.systems import System, in_ctranslate2, in_torch
 from speech_tl.errors import InputError
 from speech_tl.report import Report, text, write
@@ -108,9 +108,7 @@ def _in_generate(translator: Translator, *, beam: int) -> System:
     def search(sources: Sequence[Sequence[int]], target: str) -> list[list[int]]:
         model, end, start = translator.model, translator.subwords.eos, translator.start(target)
         found: dict[int, list[int]] = {}
-        order = sorted(range(len(sources)), key=lambda at: -len(sources[at]))
-        for begin in range(0, len(order), TOGETHER):
-            batch = order[begin : begin + TOGETHER]
+        for batch in batches(sources, rows=lambda _: TOGETHER):
             rows = [torch.tensor(sources[at]) for at in batch]
             ids = pad_sequence(rows, batch_first=True, padding_value=translator.subwords.pad)
             made = model.generate(  # type: ignore[operator]

@@ -44,12 +44,12 @@ def test_the_same_subwords_on_200_sentences(
     ]
     sources, start = translator.sources(texts, "de", source="en"), translator.start("de")
     ours = translate(translator.model, sources, start=start, max_length=lambda _: 12)
-    theirs = export.translate(engine, sources, start=start, longest=12)
+    theirs = export.translate(engine, sources, start=start, max_length=lambda _: 12)
     assert len({tuple(each) for each in theirs}) > 20
     assert theirs == [list(each.ids) for each in ours]
     allowed = vocabulary.pieces_of("de")
     ours = translate(translator.model, sources, start=start, max_length=lambda _: 12, allowed=torch.from_numpy(allowed))
-    theirs = export.translate(engine, sources, start=start, longest=12, allowed=allowed)
+    theirs = export.translate(engine, sources, start=start, max_length=lambda _: 12, allowed=allowed)
     assert theirs == [list(each.ids) for each in ours]
     assert all(allowed[index] for each in theirs for index in each)
 
