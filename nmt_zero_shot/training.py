@@ -29,6 +29,9 @@ from speech_tl.errors import InputError
 from speech_tl.training.loop import History, Plan, fit
 from speech_tl.training.seeding import Streams, seed_everything
 
+ALIGNED_FROM = 0.5
+"""The share of the updates after which encoder states are aligned: an encoder that learns to tell sentences apart
+before it has learned to translate them learns slowly ever after (recipes/LOG.md)."""
 VALIDATED = 200
 """Sentence pairs of each direction that a checkpoint is chosen by."""
 
@@ -143,10 +146,10 @@ def train(
     turn = streams.generator("back-translation")
     held = list(in_order({pair: own[:VALIDATED] for pair, own in valid.items()}, codec, tokens=2 * settings.tokens))
 
-    def terms(net: Any, batch: TextBatch) -> dict[str, Tensor]:
+    def terms(net: Any, batch: TextBatch, progress: float) -> dict[str, Tensor]:
         hidden = models.encode(net, batch.source, batch.source_mask)
         losses = {"translation": translation(net, batch, smoothing=settings.smoothing, hidden=hidden)}
-        if settings.align:
+        if settings.align and progress >= ALIGNED_FROM:
             losses["alignment"] = settings.align * alignment(net, batch, hidden=hidden)
         if torch.rand((), generator=turn) < back_translate:
             turned = back_translated(net, batch, codec, directions=unseen, generator=turn)

@@ -132,7 +132,7 @@ def train(
         generator=streams.generator("batches"),
     )
 
-    def terms(model: ctc.MultilingualCTC, batch: SpeechBatch) -> dict[str, Tensor]:
+    def terms(model: ctc.MultilingualCTC, batch: SpeechBatch, progress: float) -> dict[str, Tensor]:
         losses = model.losses(
             batch.audio,
             batch.audio_lengths,

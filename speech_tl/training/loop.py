@@ -40,7 +40,7 @@ def fit(
     resume: bool = False,
     device: str = "auto",
 ) -> History:
-    """Minimise the sum of `terms(model, batch)`; returns the history, leaves the last weights in `model`.
+    """Minimise the sum of `terms(model, batch, progress)`; returns the history, leaves the last weights in `model`.
 
     `terms` and `validate` get the model itself, so its own methods are at hand: with several processes it is
     the computation of the terms that is synchronised. `validate` (lower is better) and `on_best`, which keeps

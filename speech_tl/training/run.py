@@ -43,7 +43,8 @@ class Batches(Protocol):
     def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
 
 
-Terms = Callable[[Any, Any], Mapping[str, Tensor]]
+Terms = Callable[[Any, Any, float], Mapping[str, Tensor]]
+"""(model, batch, share of the updates done, 0 to 1) -> named losses; a scheduled weight depends on the share."""
 
 
 class _Terms(nn.Module):
@@ -58,8 +59,8 @@ class _Terms(nn.Module):
         self.model = model
         self.terms = terms
 
-    def forward(self, batch: Any) -> dict[str, Tensor]:
-        return dict(self.terms(self.model, batch))
+    def forward(self, batch: Any, progress: float) -> dict[str, Tensor]:
+        return dict(self.terms(self.model, batch, progress))
 
 
 class Run:
@@ -99,6 +100,11 @@ class Run:
         return self.history.steps == self.total or self.history.stopped_early
 
     @property
+    def progress(self) -> float:
+        """The share of the updates that are done; 0 while a budget in minutes is not yet a number of steps."""
+        return self.history.steps / self.total if self.total else 0.0
+
+    @property
     def due(self) -> bool:
         return self.history.steps % self.plan.validate_every == 0 or self.over
 
@@ -113,7 +119,7 @@ class Run:
         for at, (batch, weight) in enumerate(shares):
             last = at + 1 == len(shares)
             with contextlib.nullcontext() if last else accelerator.no_sync(self.wrapped):
-                losses = self.wrapped(batch.to(accelerator.device))
+                losses = self.wrapped(batch.to(accelerator.device), self.progress)
                 scaled = {name: loss * (weight / plan.accumulate) for name, loss in losses.items()}
                 accelerator.backward(torch.stack(list(scaled.values())).sum())
             for name, loss in scaled.items():

@@ -167,7 +167,7 @@ def test_a_trained_model_scores_what_it_was_trained_on(
     fit(
         model,
         batches,
-        lambda model, batch: {"translation": objectives.translation(model, batch)},
+        lambda model, batch, _: {"translation": objectives.translation(model, batch)},
         plan=Plan(steps=60, peak_rate=5e-3, warmup_steps=10, validate_every=60),
         out=tmp_path,
         streams=streams,
@@ -194,7 +194,7 @@ def trained(
     )
     steps = 0
 
-    def terms(model: Any, batch: TextBatch) -> dict[str, Tensor]:
+    def terms(model: Any, batch: TextBatch, progress: float) -> dict[str, Tensor]:
         nonlocal steps
         steps += 1
         if stop_at and steps > stop_at:

@@ -104,10 +104,10 @@ def test_killed_and_resumed_is_the_same_run(tmp_path: Path, uninterrupted: tuple
 def test_an_interrupt_finishes_the_step_and_saves(tiny: ModuleType, tmp_path: Path, number: signal.Signals) -> None:
     count = iter(range(1, 1000))
 
-    def interrupted(model: nn.Module, batch: Any) -> dict[str, torch.Tensor]:
+    def interrupted(model: nn.Module, batch: Any, progress: float) -> dict[str, torch.Tensor]:
         if next(count) == 13:
             os.kill(os.getpid(), number)
-        losses: dict[str, torch.Tensor] = tiny.terms(model, batch)
+        losses: dict[str, torch.Tensor] = tiny.terms(model, batch, progress)
         return losses
 
     before = signal.getsignal(number)
@@ -159,7 +159,7 @@ def test_the_average_is_validated_and_exported(tiny: ModuleType, tmp_path: Path)
     nn.init.zeros_(model.weight)
     seen: list[float] = []
 
-    def pull(model: nn.Linear, batch: Any) -> dict[str, torch.Tensor]:
+    def pull(model: nn.Linear, batch: Any, progress: float) -> dict[str, torch.Tensor]:
         return {"pull": -model.weight.sum()}
 
     train(
@@ -195,9 +195,9 @@ def test_without_validation_the_last_is_kept(tiny: ModuleType, tmp_path: Path) -
 def poisoned(tiny: ModuleType, steps: set[int]) -> Callable[..., dict[str, torch.Tensor]]:
     count = iter(range(1, 1000))
 
-    def terms(model: nn.Module, batch: Any) -> dict[str, torch.Tensor]:
+    def terms(model: nn.Module, batch: Any, progress: float) -> dict[str, torch.Tensor]:
         factor = float("nan") if next(count) in steps else 1.0
-        return {name: value * factor for name, value in tiny.terms(model, batch).items()}
+        return {name: value * factor for name, value in tiny.terms(model, batch, progress).items()}
 
     return terms
 
@@ -217,7 +217,7 @@ def test_running_statistics_survive_a_broken_batch(tiny: ModuleType, tmp_path: P
     model = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 1))
     broken = iter([False, True, False])
 
-    def terms(model: nn.Module, batch: Any) -> dict[str, torch.Tensor]:
+    def terms(model: nn.Module, batch: Any, progress: float) -> dict[str, torch.Tensor]:
         inputs = batch.inputs.repeat(2, 1) * (float("inf") if next(broken) else 1.0)
         return {"mean": model(inputs).mean()}
 
@@ -237,7 +237,7 @@ def test_frozen_layers_do_not_move(tiny: ModuleType, tmp_path: Path) -> None:
     model = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 1))
     model[0].requires_grad_(False)
     before = {name: value.clone() for name, value in model[0].state_dict().items()}
-    train(tiny, tmp_path, model=model, terms=lambda m, b: {"mean": m(b.inputs).pow(2).mean()}, steps=5)
+    train(tiny, tmp_path, model=model, terms=lambda m, b, _: {"mean": m(b.inputs).pow(2).mean()}, steps=5)
     assert all(torch.equal(value, before[name]) for name, value in model[0].state_dict().items())
 
 
@@ -262,6 +262,17 @@ def test_minutes_become_a_fixed_number_of_steps(
     assert load_state(tmp_path / "state.safetensors")["total"] == 120
 
 
+def test_terms_know_the_share_of_updates_done(tiny: ModuleType, tmp_path: Path) -> None:
+    seen: list[float] = []
+
+    def terms(model: nn.Module, batch: Any, progress: float) -> dict[str, torch.Tensor]:
+        seen.append(progress)
+        return dict(tiny.terms(model, batch, progress))
+
+    train(tiny, tmp_path, terms=terms, steps=4, accumulate=2)
+    assert seen == [0.0, 0.0, 0.25, 0.25, 0.5, 0.5, 0.75, 0.75]
+
+
 def test_epochs(tiny: ModuleType, tmp_path: Path) -> None:
     """11 items in batches of at most 5 and 4 in one: 4 batches an epoch, 2 a step."""
     assert train(tiny, tmp_path, steps=None, epochs=1.5, accumulate=2).steps == 3
@@ -271,7 +282,7 @@ def test_starting_over_forgets_the_earlier_run(tiny: ModuleType, tmp_path: Path)
     """Otherwise a later --resume would take the earlier run's state for its own."""
     train(tiny, tmp_path, steps=4)
 
-    def killed(model: nn.Module, batch: Any) -> dict[str, torch.Tensor]:
+    def killed(model: nn.Module, batch: Any, progress: float) -> dict[str, torch.Tensor]:
         raise RuntimeError("killed before anything is saved")
 
     with pytest.raises(RuntimeError, match="killed before"):

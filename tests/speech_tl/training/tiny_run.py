@@ -88,11 +88,11 @@ class Tiny(nn.Module):
         return output
 
 
-def terms(model: Tiny, batch: Batch) -> dict[str, Tensor]:
-    """The second term touches every weight, also those of the head this batch does not pass through."""
+def terms(model: Tiny, batch: Batch, progress: float) -> dict[str, Tensor]:
+    """The second term touches every weight, also those of the head this batch does not pass through; it fades."""
     targets = batch.inputs.sum(dim=1, keepdim=True)
     weights = torch.stack([weight.pow(2).sum() for weight in model.parameters()])
-    return {"square": (model(batch) - targets).pow(2).mean(), "decay": 0.01 * weights.sum()}
+    return {"square": (model(batch) - targets).pow(2).mean(), "decay": 0.01 * (1 - progress) * weights.sum()}
 
 
 def plan(*, steps: int, accumulate: int = 1) -> Plan:
@@ -119,9 +119,9 @@ def run(config: Config, accumulate: int, out: Path) -> History:
     streams = Streams(7)
     model = Tiny(config.dropout)
 
-    def slow_terms(model: Tiny, batch: Batch) -> dict[str, Tensor]:
+    def slow_terms(model: Tiny, batch: Batch, progress: float) -> dict[str, Tensor]:
         time.sleep(config.pause)
-        return terms(model, batch)
+        return terms(model, batch, progress)
 
     def keep(model: Tiny) -> None:
         (out / "best.txt").write_text(repr([weight.tolist() for weight in model.parameters()]))
