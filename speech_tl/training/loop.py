@@ -7,7 +7,7 @@ import contextlib
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -37,6 +37,7 @@ def fit(
     streams: Streams,
     validate: Callable[[Any], float] | None = None,
     on_best: Callable[[Any], object] | None = None,
+    rates: Mapping[str, float] | None = None,
     resume: bool = False,
     device: str = "auto",
 ) -> History:
@@ -44,7 +45,8 @@ def fit(
 
     `terms` and `validate` get the model itself, so its own methods are at hand: with several processes it is
     the computation of the terms that is synchronised. `validate` (lower is better) and `on_best`, which keeps
-    the model that validated best, run on the main process and see the averaged weights. `out` receives
+    the model that validated best, run on the main process and see the averaged weights. `rates` are parameter
+    name -> factor on the learning rate, 1 where absent (`transfer.layers.rates`). `out` receives
     `state.safetensors`, `log.txt`, `tensorboard/` and, after a step that was not finite, its batches under
     `nonfinite/`; without `resume`, what is there of an earlier run is removed.
     """
@@ -63,6 +65,7 @@ def fit(
             streams=streams,
             accelerator=accelerator,
             reporter=reporter,
+            rates=rates or {},
         )
         if resume and state_file.exists():
             run.restore(load_state(state_file))

@@ -77,13 +77,14 @@ class Run:
         streams: Streams,
         accelerator: Accelerator,
         reporter: Reporter,
+        rates: Mapping[str, float],
     ) -> None:
         self.model, self.batches, self.plan, self.out, self.streams = model, batches, plan, out, streams
         self.accelerator, self.reporter = accelerator, reporter
         _training_mode(model)
         self.wrapped = accelerator.prepare(_Terms(model, terms))
         self.trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
-        self.optimizer = _optimizer(self.trained, plan)
+        self.optimizer = _optimizer(self.trained, plan, rates)
         self.averages = {name: value.detach().clone() for name, value in self._averaged()} if plan.average else {}
         self.history = History()
         self.total = steps(plan, batches_per_epoch=getattr(batches, "batches_per_epoch", None))
@@ -130,7 +131,7 @@ class Run:
         if all(math.isfinite(value) for value in (*means, norm_value)):
             rate = plan.peak_rate * self._multiplier(self.history.steps - 1)
             for group in self.optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["factor"]
             self.optimizer.step()
             self._update_averages()
             row = {
@@ -316,18 +317,18 @@ class Run:
                 self.averages[name].copy_(kept)
 
 
-def _optimizer(trained: Mapping[str, nn.Parameter], plan: Plan) -> torch.optim.AdamW:
+def _optimizer(trained: Mapping[str, nn.Parameter], plan: Plan, rates: Mapping[str, float]) -> torch.optim.AdamW:
+    """Weights of one learning rate and one decay together; vectors and scalars do not decay."""
     if not trained:
         raise InputError("every weight of the model is frozen: nothing to train")
-    groups = [
-        {
-            "params": [weight for weight in trained.values() if weight.ndim > 1],
-            "weight_decay": plan.weight_decay,
-        },
-        {"params": [weight for weight in trained.values() if weight.ndim <= 1], "weight_decay": 0.0},
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for name, weight in trained.items():
+        groups.setdefault((weight.ndim <= 1, rates.get(name, 1.0)), []).append(weight)
+    parts = [
+        {"params": weights, "weight_decay": 0.0 if small else plan.weight_decay, "factor": factor}
+        for (small, factor), weights in sorted(groups.items(), key=lambda item: item[0])
     ]
-    groups = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(groups, lr=plan.peak_rate, betas=(0.9, 0.98), fused=True)
+    return torch.optim.AdamW(parts, lr=plan.peak_rate, betas=(0.9, 0.98), fused=True)
 
 
 def _training_mode(model: nn.Module) -> None:

@@ -241,6 +241,22 @@ def test_frozen_layers_do_not_move(tiny: ModuleType, tmp_path: Path) -> None:
     assert all(torch.equal(value, before[name]) for name, value in model[0].state_dict().items())
 
 
+def test_layers_learn_at_rates_of_their_own(tiny: ModuleType, tmp_path: Path) -> None:
+    """Adam's first step is the rate itself: 1 for the bias, a quarter for the weight."""
+    model = nn.Linear(1, 1)
+    nn.init.zeros_(model.weight)
+    nn.init.zeros_(model.bias)
+
+    def pull(model: nn.Linear, batch: Any, progress: float) -> dict[str, torch.Tensor]:
+        return {"pull": -model.weight.sum() - model.bias.sum()}
+
+    train(
+        tiny, tmp_path, model=model, terms=pull, steps=1, peak_rate=1.0, warmup_steps=1, weight_decay=0.0,
+        rates={"weight": 0.25},
+    )  # fmt: skip
+    assert (model.weight.item(), model.bias.item()) == (pytest.approx(0.25), pytest.approx(1.0))
+
+
 def test_minutes_become_a_fixed_number_of_steps(
     tiny: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
