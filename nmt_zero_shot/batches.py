@@ -153,6 +153,8 @@ class TextBatches:
         self.pairs = _repeated(list(groups.values()), temperature=temperature, generator=generator)
         self.lengths = [_length(pair) for pair in self.pairs]
         self.seed, self.epoch, self.position = self._draw_seed(), 0, 0
+        self.given = 0
+        """Target subwords of all batches so far, ends included."""
         self.plan = self._plan()
         self.batches_per_epoch = len(self.plan)
 
@@ -164,7 +166,9 @@ class TextBatches:
             self.seed, self.epoch, self.position = self._draw_seed(), self.epoch + 1, 0
             self.plan = self._plan()
         self.position += 1
-        return collate([self._noised(self.pairs[at]) for at in self.plan[self.position - 1]], self.codec)
+        batch = collate([self._noised(self.pairs[at]) for at in self.plan[self.position - 1]], self.codec)
+        self.given += batch.tokens
+        return batch
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -173,6 +177,7 @@ class TextBatches:
             "seed": self.seed,
             "epoch": self.epoch,
             "position": self.position,
+            "given": self.given,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -183,6 +188,7 @@ class TextBatches:
             )
         self.generator.set_state(state["generator"])
         self.seed, self.epoch, self.position = state["seed"], state["epoch"], state["position"]
+        self.given = state["given"]
         self.plan = self._plan()
 
     def _noised(self, pair: Pair) -> Pair:

@@ -81,6 +81,8 @@ class Trained:
     name: str
     translator: Translator
     history: History
+    subwords_per_second: float
+    """Target subwords learned from in a second of training, ends included."""
 
 
 def untrained(pieces: SentencePieces, settings: Settings, *, seed: int) -> ZeroShotNMT:
@@ -170,4 +172,5 @@ def train(
         resume=resume,
         device=settings.device,
     )
-    return Trained(name, models.load(folder, device=chosen(settings.device)), history)
+    best = models.load(folder, device=chosen(settings.device))
+    return Trained(name, best, history, batches.given / history.train_seconds)

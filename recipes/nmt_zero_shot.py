@@ -164,7 +164,12 @@ def _report(
         row for test, rows in tests.items() for row in retrieval_rows(translator, rows, languages, test=test, tag=hub)
     ]
     measured["training"] = [
-        {"system": each.name, "updates": each.history.steps, "train_seconds": each.history.train_seconds}
+        {
+            "system": each.name,
+            "updates": each.history.steps,
+            "train_seconds": each.history.train_seconds,
+            "subwords_per_second": each.subwords_per_second,
+        }
         for each in systems
     ]
     report = Report(

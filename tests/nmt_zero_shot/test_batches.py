@@ -128,6 +128,7 @@ def test_resumed_in_mid_epoch_and_over_its_end(bitexts: Bitexts, vocabulary: Sen
     resumed = made(bitexts, vocabulary, generator=torch.Generator().manual_seed(99))
     resumed.load_state_dict(state)
     assert [rows(next(iter(resumed))) for _ in ahead] == ahead
+    assert resumed.given == batches.given > state["given"] > 0
     with pytest.raises(InputError, match="was training on other sentence pairs"):
         made(bitexts, vocabulary, tokens=61).load_state_dict(state)
 

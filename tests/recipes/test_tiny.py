@@ -97,6 +97,7 @@ def test_nmt_zero_shot_puts_direct_beside_its_rivals(translated: Path) -> None:
         ("zero_resource", 6),
         ("bound_fixed_total", 24),
     ]
+    assert all(row["subwords_per_second"] > 100 for row in tables["training"])
 
 
 def test_zero_resource_goes_on_from_the_zero_shot_model_on_its_own_translations(translated: Path) -> None:
