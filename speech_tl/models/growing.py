@@ -1,0 +1,78 @@
+"""A model grows: a language gets a head of its own, a head gets symbols it lacked; what was there says what it said.
+
+Fresh output layers over kept lower ones are what multilingual transfer comes down to (Huang et al., 2013). A head that
+is not touched cannot forget, and a head that grows keeps its old rows.
+"""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from speech_tl.errors import InputError, unknown_name
+from speech_tl.models.ctc import MultilingualCTC, vocabulary_digest
+from speech_tl.phonology.units import Units
+
+
+def add_language(
+    model: MultilingualCTC,
+    language: str,
+    units: Units,
+    *,
+    sample_rate: int | None = None,
+    normaliser: dict[str, Any] | None = None,
+) -> None:
+    """Gives `model` a fresh head for a new language; all others stay as they are.
+
+    How languages are told apart was calibrated without the new one, so that calibration goes.
+
+    Args:
+        sample_rate: in Hz, one whose input layer the model has; the highest of them if none.
+        normaliser: what was done to the language's texts.
+
+    Raises:
+        InputError: the language or a head of its name is there already, or no input layer hears that rate.
+    """
+    config = model.config
+    if language in config.head_of or language in config.symbols:
+        raise InputError(f"the model has a head {language!r} already: {', '.join(config.symbols)}")
+    rates = sorted(set(config.rate_of.values()))
+    rate = sample_rate or rates[-1]
+    if rate not in rates:
+        raise unknown_name("sampling rate", str(rate), map(str, rates), where="this checkpoint")
+    width = next(iter(model.heads.values())).get_parameter("weight").shape[1]
+    device = next(model.parameters()).device
+    model.heads[language] = nn.Linear(width, len(units)).to(device)
+    config.symbols[language] = list(units.symbols)
+    config.head_of[language], config.rate_of[language] = language, rate
+    if normaliser:
+        config.normalisers[language] = normaliser
+    config.digest, config.calibration = vocabulary_digest(config.symbols), {}
+
+
+def add_symbols(model: MultilingualCTC, language: str, units: Units) -> tuple[str, ...]:
+    """Lets a language's head write the symbols of `units` too; its old rows are kept, and other heads.
+
+    A new symbol begins with small weights and the bias of the rarest old one: nothing that was written changes much
+    before it has learned.
+
+    Returns:
+        The symbols that were new.
+    """
+    head = model.config.head_of[model.known(language)]
+    old = model.config.symbols[head]
+    new = tuple(symbol for symbol in units.symbols if symbol not in old)
+    if not new:
+        return ()
+    kept = model.heads[head]
+    weight, bias = kept.get_parameter("weight"), kept.get_parameter("bias")
+    grown = nn.Linear(weight.shape[1], len(old) + len(new)).to(weight.device)
+    with torch.no_grad():
+        grown.weight.mul_(0.1)
+        grown.weight[: len(old)] = weight
+        grown.bias.fill_(float(bias.min()))
+        grown.bias[: len(old)] = bias
+    model.heads[head] = grown
+    model.config.symbols[head] = [*old, *new]
+    model.config.digest, model.config.calibration = vocabulary_digest(model.config.symbols), {}
+    return new

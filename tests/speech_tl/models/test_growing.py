@@ -1,0 +1,62 @@
+"""What a model that grows keeps, to the byte, and what it gains."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from speech_tl.errors import InputError
+from speech_tl.models import ctc
+from speech_tl.models.growing import add_language, add_symbols
+from speech_tl.phonology.units import Units
+
+AUDIO, SAMPLES = torch.randn(2, 8000, generator=torch.Generator().manual_seed(0)), torch.tensor([8000, 6000])
+
+
+@pytest.fixture
+def model() -> ctc.MultilingualCTC:
+    torch.manual_seed(0)
+    vocabularies = {"swh": Units.from_texts(["jambo bwana"]), "spa": Units.from_texts(["señal"])}
+    built = ctc.build("tiny", vocabularies, rate_of={"swh": 16000, "spa": 8000}, least_frames=48).eval()
+    built.config.calibration = {"languages": ["swh", "spa"]}
+    return built
+
+
+def test_a_new_language_changes_no_other(model: ctc.MultilingualCTC, tmp_path: Path) -> None:
+    before = {code: model.log_probabilities(AUDIO, SAMPLES, code)[0] for code in ("swh", "spa")}
+    add_language(model, "ita", Units.from_texts(["ciao"]), sample_rate=8000, normaliser={"case": "lower"})
+    assert model.log_probabilities(AUDIO, SAMPLES, "ita")[0].shape[-1] == 5  # blank, a, c, i, o
+    assert model.config.calibration == {}
+    ctc.save(model, tmp_path / "grown")
+    again = ctc.load(tmp_path / "grown")
+    assert sorted(again.languages) == ["ita", "spa", "swh"]
+    assert again.config.normalisers["ita"] == {"case": "lower"}
+    assert "head.ita" in ctc.layer_groups(again)
+    for code, said in before.items():
+        assert again.log_probabilities(AUDIO, SAMPLES, code)[0].equal(said)
+
+
+def test_what_cannot_be_added(model: ctc.MultilingualCTC) -> None:
+    units = Units.from_texts(["ciao"])
+    with pytest.raises(InputError, match="has a head 'spa' already: swh, spa"):
+        add_language(model, "spa", units)
+    with pytest.raises(InputError, match=r"unknown sampling rate '44100' in this checkpoint; did you mean '16000'\? known: 16000, 8000"):
+        add_language(model, "ita", units, sample_rate=44100)
+    add_language(model, "ita", units)
+    assert model.sample_rate("ita") == 16000
+
+
+def test_a_head_that_grows_keeps_its_rows(model: ctc.MultilingualCTC, tmp_path: Path) -> None:
+    old = model.units("spa")
+    row = {symbol: model.heads["spa"].weight[at].clone() for at, symbol in enumerate(old.symbols)}
+    best = model.log_probabilities(AUDIO, SAMPLES, "spa")[0].argmax(-1)
+    other = model.log_probabilities(AUDIO, SAMPLES, "swh")[0]
+    assert add_symbols(model, "spa", Units.from_texts(["señal", "uy"])) == ("u", "y")
+    assert model.units("spa").symbols == (*old.symbols, "u", "y")
+    for at, symbol in enumerate(old.symbols):
+        assert model.heads["spa"].weight[at].equal(row[symbol])
+    assert model.log_probabilities(AUDIO, SAMPLES, "spa")[0].argmax(-1).equal(best)
+    assert model.log_probabilities(AUDIO, SAMPLES, "swh")[0].equal(other)
+    ctc.save(model, tmp_path / "grown")
+    assert ctc.load(tmp_path / "grown").units("spa").encode("uy") == (6, 7)
+    assert add_symbols(model, "spa", Units.from_texts(["ley"])) == ()
