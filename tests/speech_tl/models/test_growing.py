@@ -40,7 +40,9 @@ def test_what_cannot_be_added(model: ctc.MultilingualCTC) -> None:
     units = Units.from_texts(["ciao"])
     with pytest.raises(InputError, match="has a head 'spa' already: swh, spa"):
         add_language(model, "spa", units)
-    with pytest.raises(InputError, match=r"unknown sampling rate '44100' in this checkpoint; did you mean '16000'\? known: 16000, 8000"):
+    with pytest.raises(
+        InputError, match=r"unknown sampling rate '44100' in this checkpoint; did you mean '16000'\? known: 16000, 8000"
+    ):
         add_language(model, "ita", units, sample_rate=44100)
     add_language(model, "ita", units)
     assert model.sample_rate("ita") == 16000
