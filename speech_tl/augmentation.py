@@ -18,8 +18,6 @@ from speech_tl.torchaudio_shim import torchaudio
 class Augmentation:
     """How training clips are varied; every width at 0 changes nothing."""
 
-    share: float = 1.0
-    """Share of batches that are varied at all; the others stay as recorded."""
     edges: float = 0.0
     """Longest stretch of its own background that a clip gets before or behind it, in seconds; as often one is cut."""
     speeds: tuple[float, ...] = (1.0,)
@@ -46,8 +44,6 @@ class Augmentation:
         self, front: LogMel | StackedFbank | Waveform, audio: Tensor, samples: Tensor
     ) -> tuple[Tensor, Tensor]:
         """audio: (B, N), samples: (B,) -> varied features (B, T, F) of the front end, lengths (B,)."""
-        if self.share < 1 and torch.rand(()) >= self.share:
-            return AS_RECORDED(front, audio, samples)
         size = len(audio)
         if self.edges:
             audio, samples = move_edges(audio, samples, hop=front.sample_rate // 100, longest=round(100 * self.edges))

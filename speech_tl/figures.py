@@ -39,6 +39,7 @@ def learning_curves(histories: Mapping[str, History]) -> list[Figure]:
     ]
 
 
+@torch.no_grad()
 def alignment(model: MultilingualCTC, language: Language) -> list[Figure]:
     """A test clip's mel spectrogram in decibels, and the frames each symbol of its transcript was heard in.
 

@@ -1,15 +1,15 @@
-"""Text files that are whole or as they were: a full disk or a killed process leaves no half of one."""
+"""Files that are whole or as they were: a full disk or a killed process leaves no half of one."""
 
 import os
 from pathlib import Path
 
 
-def write(path: Path, text: str) -> None:
-    """Written aside as UTF-8, then renamed; its folder is made."""
+def write(path: Path, content: str | bytes) -> None:
+    """Written aside, text as UTF-8, then renamed; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        aside.write_text(text, encoding="utf-8")
+        aside.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)

@@ -62,8 +62,9 @@ class Training:
     """Learning rate after the warm-up."""
     dropout: float = 0.0
     """Of the encoder."""
-    augment: float = 1.0
-    """Share of batches whose clips are varied in speed, formants, tempo, noise and edges, and masked; 0 is none."""
+    augment_after: float = 0.1
+    """Share of the updates after which clips are varied in speed, formants, tempo, noise and edges, and masked: as
+    recorded, a model finds sooner where the symbols are. 0 is from the start, 1 is never."""
     temperature: float = 2.0
     """Languages are drawn in proportion to size^(1/temperature)."""
     batch_seconds: float = 32.0
@@ -110,9 +111,11 @@ def _language_and_source(value: str) -> tuple[str, str]:
 
 def settings(flags: Training, data: dict[str, Language]) -> tuple[Settings, str]:
     """What all systems have in common, and the sentence that says what is done about short clips."""
-    if not 0 <= flags.augment <= 1:
-        raise InputError(f"--augment {flags.augment:g}: expected a share of batches from 0 (none) to 1 (all)")
-    augmentation = replace(NEW_VOICES, share=flags.augment) if flags.augment else AS_RECORDED
+    if not 0 <= flags.augment_after <= 1:
+        raise InputError(
+            f"--augment-after {flags.augment_after:g}: expected a share of updates, 0 (from the start) to 1 (never)"
+        )
+    augmentation = NEW_VOICES if flags.augment_after < 1 else AS_RECORDED
     subsampling, least_frames, said = fit_short_clips(data, flags.subsampling, speed=augmentation.fastest)
     common = Settings(
         encoder="tiny" if flags.tiny else flags.encoder,
@@ -120,6 +123,7 @@ def settings(flags: Training, data: dict[str, Language]) -> tuple[Settings, str]
         least_frames=least_frames,
         dropout=flags.dropout,
         augmentation=augmentation,
+        augment_after=flags.augment_after,
         temperature=flags.temperature,
         batch_seconds=flags.batch_seconds,
         batch_clips=flags.batch_clips,

@@ -47,6 +47,8 @@ class Settings:
     phones: float = 0.3
     """Weight of the CTC loss of phones on the last block, where they are known; the symbols have the rest."""
     augmentation: Augmentation = AS_RECORDED
+    augment_after: float = 0.1
+    """Share of the updates before which clips stay as recorded."""
     temperature: float = 2.0
     batch_seconds: float = 32.0
     """Padded seconds of audio in a batch."""
@@ -141,7 +143,7 @@ def train(
             target_lengths=batch.target_lengths,
             phones=batch.phones,
             phone_lengths=batch.phone_lengths,
-            augmentation=settings.augmentation,
+            augmentation=settings.augmentation if progress >= settings.augment_after else None,
         )
         weights = {"intermediate_ctc": settings.intermediate, "phone_ctc": settings.phones}
         weights = {name: weight for name, weight in weights.items() if name in losses}

@@ -191,7 +191,7 @@ FLAGS = [
     Bad("pronunciations from a column that is not there", TRAIN + " --phones aa=ipa", r"unknown column 'ipa' in --phones"),
     Bad("a lexicon that lacks the words", TRAIN + " --phones aa=words.tsv", r"words.tsv: \d+ words of the data are not in it: ", spoil=file("words.tsv", "none\tnan\n")),
     Bad("a sampling rate without an input layer", LATE + " --sample-rate 44100", "no input layer for a sampling rate of 44100 Hz; expected 16000 or 8000", late=True),
-    Bad("more augmentation than batches", LATE + " --augment 2", "--augment 2: expected a share of batches", late=True),
+    Bad("augmentation after the end", LATE + " --augment-after 2", "--augment-after 2: expected a share", late=True),
     Bad("an odd subsampling", LATE + " --subsampling 3", "subsampling by 3: expected one of 2, 4, 8", late=True),
     Bad("no time to train", LATE + " --minutes 0", "budget of 0.0 minutes trains nothing", late=True),
     Bad("a batch of nothing", LATE + " --batch-clips 0", "batch.* 0 .*1 or more", late=True),

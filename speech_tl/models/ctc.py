@@ -156,11 +156,10 @@ class MultilingualCTC(PreTrainedModel):
         hidden, _frames = self.encoder(input_values, samples, self.sample_rate(language))
         return CausalLMOutput(logits=self._head(language)(hidden[-1]))
 
-    @torch.no_grad()
     def log_probabilities(
         self, audio: Tensor, samples: Tensor, language: str, *, warp: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """audio: (B, N), samples: (B,) -> log p(unit | frame) (B, T, V) in float32, frames (B,)."""
+        """audio: (B, N), samples: (B,), warp: (B,) -> log p(unit | frame) (B, T, V) in float32, frames (B,)."""
         hidden, frames = self.encoder(audio, samples, self.sample_rate(language), warp=warp)
         logits: Tensor = self._head(language)(hidden[-1])
         return logits.float().log_softmax(-1), frames
@@ -188,10 +187,10 @@ class MultilingualCTC(PreTrainedModel):
         middle, last = hidden[len(hidden) // 2], hidden[-1]
 
         def symbols(depth: Tensor) -> Tensor:
-            return _ctc(self._head(language)(depth), targets, frames, target_lengths)
+            return ctc_loss(self._head(language)(depth), targets, frames, target_lengths)
 
         def sounds(depth: Tensor, phones: Tensor, phone_lengths: Tensor) -> Tensor:
-            return _ctc(self.heads[PHONE_HEAD](depth), phones, frames, phone_lengths)
+            return ctc_loss(self.heads[PHONE_HEAD](depth), phones, frames, phone_lengths)
 
         if phones is None or phone_lengths is None or not phones.shape[1]:
             return {"ctc": symbols(last), "intermediate_ctc": symbols(middle)}
@@ -205,7 +204,7 @@ class MultilingualCTC(PreTrainedModel):
         return self.heads[self.config.head_of[self.known(language)]]
 
 
-def _ctc(logits: Tensor, targets: Tensor, frames: Tensor, target_lengths: Tensor) -> Tensor:
+def ctc_loss(logits: Tensor, targets: Tensor, frames: Tensor, target_lengths: Tensor) -> Tensor:
     """logits: (B, T, V), targets: (B, S), lengths: (B,) -> −log p(targets) per symbol, the mean over utterances."""
     log_probabilities = logits.float().log_softmax(-1).transpose(0, 1)  # (T, B, V)
     each = nn.functional.ctc_loss(
@@ -247,10 +246,17 @@ def build(
     return MultilingualCTC(config, body)
 
 
-def layer_groups(model: MultilingualCTC) -> dict[str, nn.Module]:
-    """Its named layers from input to output: `subsampling`, `encoder.0`, …, `head.sw`."""
-    groups = dict(model.encoder.groups())
-    groups.update({f"head.{name}": head for name, head in model.heads.items()})
+def layer_groups(model: MultilingualCTC, language: str | None = None) -> dict[str, nn.Module]:
+    """Its named layers from input to output: `subsampling`, `encoder.0`, …, `head.sw`.
+
+    language: only what that language goes through, one input layer and one head.
+    """
+    if language is None:
+        heads, rate = list(model.heads), None
+    else:
+        heads, rate = [model.config.head_of[model.known(language)]], model.sample_rate(language)
+    groups = dict(model.encoder.groups(rate))
+    groups.update({f"head.{name}": model.heads[name] for name in heads})
     return groups
 
 

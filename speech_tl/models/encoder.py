@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForCTC, PreTrainedConfig, PreTrainedModel
 
@@ -152,6 +153,8 @@ class SpeechEncoder(nn.Module):
         super().__init__()
         self.body: Any = body
         self.least_frames = least_frames
+        self.warp = 1.0
+        """Frequency warp of the voice it is adapted to, where a call names none."""
         self.family = FAMILIES[body.config.model_type]
         if not self.family.padding_safe:
             logger.warning("%s: padding a clip changes its result; keep batches to one length", body.config.model_type)
@@ -183,6 +186,16 @@ class SpeechEncoder(nn.Module):
         """What makes features of audio at `rate` Hz."""
         return cast(LogMel | StackedFbank | Waveform, self.front[str(rate)])
 
+    def bins(self, rate: int) -> int:
+        """Features per frame of audio at `rate` Hz, where the front end is a filterbank.
+
+        Raises:
+            InputError: this encoder reads samples.
+        """
+        if self.family.reads == "waveform":
+            raise InputError(f"{self.body.config.model_type} reads samples: it has no filterbank to adapt or to warp")
+        return BINS[rate] if self.family.reads == "log_mel" else 160
+
     def frames(self, samples: Tensor, rate: int) -> Tensor:
         """(B,) samples at `rate` Hz -> (B,) hidden frames."""
         return self._shorten(self.front_end(rate).lengths(samples).clamp(min=self.least_frames))
@@ -209,6 +222,8 @@ class SpeechEncoder(nn.Module):
         """
         front = self.front_end(rate)
         if augmentation is None:
+            if warp is None and self.warp != 1:
+                warp = torch.full((len(audio),), self.warp, device=audio.device)
             features, lengths = front(audio, samples, warp)
         else:
             features, lengths = augmentation(front, audio, samples)
@@ -222,10 +237,14 @@ class SpeechEncoder(nn.Module):
         )
         return (*output.hidden_states[:-1], output.last_hidden_state), self._shorten(lengths)
 
-    def groups(self) -> Iterator[tuple[str, nn.Module]]:
-        """Its layers by name, from the input up: `subsampling` (or the family's own input modules), `encoder.0`, …"""
+    def groups(self, rate: int | None = None) -> Iterator[tuple[str, nn.Module]]:
+        """Its layers by name, from the input up: `subsampling` (or the family's own input modules), `encoder.0`, …
+
+        rate: only the input layer of this sampling rate in Hz; all of them if none.
+        """
         for name in self.family.inputs:
-            yield name, self.body.get_submodule(name)
+            layer = self.body.get_submodule(name)
+            yield name, layer if rate is None or not isinstance(layer, InputLayers) else layer[str(BINS[rate])]
         for index, block in enumerate(cast(nn.ModuleList, self.body.get_submodule(self.family.blocks))):
             yield f"encoder.{index}", block
 

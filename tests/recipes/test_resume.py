@@ -17,7 +17,7 @@ RECIPES = {
     "nmt_zero_shot": ["--languages", "de", "ja", "--denoise", "0.5", "--align", "0.1"],
 }
 NOT_RANDOM = {  # within an update, where the ranks draw what is their own, or compare the rows they have
-    "asr_multilingual": ["--augment", "0"],
+    "asr_multilingual": ["--augment-after", "1"],
     "nmt_zero_shot": ["--dropout", "0", "--attention-dropout", "0", "--align", "0"],
 }
 REPOSITORY = Path(__file__).parent.parent.parent

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -108,6 +109,24 @@ def test_a_trained_system_and_the_wrong_head(data: dict[str, Language], tmp_path
     confusion = learn_to_tell_languages(system, one)
     assert [row["spoken"] for row in confusion] == ["fi", "it"]
     assert ctc.load(tmp_path).config.calibration["languages"] == ["fi", "it"]
+
+
+def test_clips_are_varied_after_their_share_of_the_updates(
+    data: dict[str, Language], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of eight updates the first two are on clips as recorded."""
+    one, varied = {"fi": data["fi"]}, Augmentation.__call__
+    calls: list[int] = []
+
+    def counted(self: Augmentation, *arguments: Any) -> Any:
+        calls.append(1)
+        return varied(self, *arguments)
+
+    monkeypatch.setattr(Augmentation, "__call__", counted)
+    plan = Plan(steps=8, warmup_steps=1, validate_every=8)
+    late = replace(SETTINGS, augment_after=0.25)
+    train("late", untrained(one, late, seed=1), one, settings=late, plan=plan, folder=tmp_path, seed=1)
+    assert len(calls) == 6
 
 
 def test_input_layers_differ_where_the_rates_do(tiny_speech: Path, tmp_path: Path) -> None:

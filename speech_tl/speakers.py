@@ -1,0 +1,212 @@
+"""A recogniser learns a voice from seconds of it, and forgets as little as it must.
+
+What differs between speakers enters at the bottom, so the lecture retrains the input layers for a new speaker; beside
+that stand the usual rivals: a frequency warp (one number), an affine layer on the features, LHUC, LoRA, the upper
+layers, everything. The conservative ones stay near the old model in what they say (Yu et al., 2013) and in their
+weights (Li et al., 2018). What comes out is a small file of changes beside an untouched checkpoint; audio goes nowhere.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from speech_tl.acoustics import WARPS
+from speech_tl.augmentation import Augmentation
+from speech_tl.data.batches import Examples, SpeechBatch, SpeechBatches
+from speech_tl.errors import unknown_name
+from speech_tl.models import changes, voices
+from speech_tl.models.changes import Changes
+from speech_tl.models.ctc import MultilingualCTC, ctc_loss, layer_groups
+from speech_tl.training.loop import Plan, fit
+from speech_tl.training.sampling import GroupBatches
+from speech_tl.training.seeding import Streams, seed_everything
+from speech_tl.transfer import layers
+from speech_tl.transfer.conservative import clone, l2_sp, output_kl, weights
+
+Method = Literal[
+    "unadapted",
+    "warp",
+    "lin",
+    "lhuc",
+    "lora",
+    "input_layers",
+    "output_layers",
+    "head",
+    "full",
+    "discriminative",
+    "input_layers_conservative",
+    "full_conservative",
+]
+METHODS: tuple[Method, ...] = get_args(Method)
+STEPS = 60
+"""Updates of an adaptation; fixed, since nobody may choose them on the speaker who is tested."""
+SHORT = 10.0
+"""Seconds of enrolment below which LIN has one scale per bin instead of a matrix."""
+VARIED = Augmentation(speeds=(0.9, 1.0, 1.1), frequency_mask=8, time_mask=0.05)
+"""How enrolment clips are varied: the voice stays the speaker's."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How one method adapts."""
+
+    layers: str = "none"
+    """What is retrained, as `transfer.layers.select` takes it."""
+    adapter: Literal["none", "lin", "lhuc", "lora"] = "none"
+    rate: float = 1e-3
+    decay: float = 1.0
+    """From layer to layer upwards, the input learning fastest."""
+    conservative: bool = False
+
+
+WAYS: Mapping[Method, Way] = {
+    "unadapted": Way(),
+    "warp": Way(),
+    "lin": Way(adapter="lin", rate=5e-3),
+    "lhuc": Way(adapter="lhuc", rate=5e-2),
+    "lora": Way(adapter="lora", rate=3e-3),
+    "input_layers": Way("input:2"),
+    "output_layers": Way("output:2"),
+    "head": Way("output:1"),
+    "full": Way("all", rate=5e-4),
+    "discriminative": Way("all", decay=0.5),
+    "input_layers_conservative": Way("input:2", conservative=True),
+    "full_conservative": Way("all", rate=5e-4, conservative=True),
+}
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """A model that knows a voice, and the way there from the one that did not."""
+
+    model: MultilingualCTC
+    changes: Changes
+    trained: int
+    """Weights that were trained."""
+    cpu_seconds: float
+
+
+def adapt(
+    model: MultilingualCTC,
+    enrolment: Examples,
+    *,
+    method: Method,
+    folder: Path,
+    seed: int = 0,
+    facts: Mapping[str, Any] | None = None,
+    device: str = "auto",
+) -> Adapted:
+    """A copy of `model` that has learned the voice of `enrolment`; `model` itself stays as it is.
+
+    Args:
+        enrolment: a speaker's clips with their targets, in one of the model's languages.
+        folder: for the state and the log of the training.
+        facts: goes into the file of changes, beside the method and the seconds.
+
+    Raises:
+        InputError: a method that there is not, or that this model cannot take.
+    """
+    if method not in WAYS:
+        raise unknown_name("method", method, METHODS)
+    way, language = WAYS[method], enrolment.language
+    seconds = sum(enrolment.clips.lengths) / enrolment.clips.sample_rate
+    seed_everything(seed)
+    own = copy.deepcopy(model)
+    said = {**(facts or {}), "method": method, "language": language, "seconds": seconds, "warp": 1.0}
+    said["adapter"] = "lin_diagonal" if way.adapter == "lin" and seconds < SHORT else way.adapter
+    voices.put_in(own, language, said["adapter"])
+    if method == "warp":
+        own.encoder.bins(enrolment.clips.sample_rate)  # refuses an encoder without a filterbank
+        said["warp"] = own.encoder.warp = best_warp(own, enrolment)
+    if method in ("unadapted", "warp"):
+        return Adapted(own, changes.between(model, own, said), trained=int(method == "warp"), cpu_seconds=0.0)
+    groups = layer_groups(own, language)
+    chosen = layers.select(groups, way.layers)
+    if way.adapter == "none":
+        layers.train_only(own, groups, chosen)
+    held = layers.frozen(own)
+    trained = sum(weight.numel() for weight in own.parameters() if weight.requires_grad)
+    streams = Streams(seed)
+    history = fit(
+        own,
+        _batches(enrolment, streams),
+        _terms(model, own, rho=rho(seconds)) if way.conservative else _ctc,
+        plan=Plan(steps=STEPS, peak_rate=way.rate, warmup_steps=5, weight_decay=0.0, validate_every=STEPS),
+        out=folder,
+        streams=streams,
+        rates=layers.rates(own, groups, layers.discriminative(reversed(chosen), decay=way.decay)),
+        device=device,
+    )
+    layers.check_frozen(own, held)
+    own.requires_grad_(True)
+    own.train(False)
+    return Adapted(own, changes.between(model, own, said), trained, history.train_seconds)
+
+
+def rho(seconds: float) -> float:
+    """How much the old model's opinion weighs: 0.9 at 5 s of enrolment, 0.25 at 60 s, between them by log seconds."""
+    share = torch.tensor(seconds / 5).log() / torch.tensor(60 / 5).log()
+    return float(0.9 + (0.25 - 0.9) * share.clamp(0, 1))
+
+
+@torch.no_grad()
+def best_warp(model: MultilingualCTC, enrolment: Examples, *, least: float = 0.88, most: float = 1.12) -> float:
+    """The frequency warp under which the enrolment's texts are most probable (VTLN, Lee & Rose, 1996)."""
+    model.train(False)
+    device = next(model.parameters()).device
+    scores: dict[float, float] = {}
+    for warp in (each for each in WARPS if least <= each <= most):
+        total = 0.0
+        for batch in enrolment.in_order(max_total=60 * enrolment.clips.sample_rate):
+            batch = batch.to(device)
+            factors = torch.full((len(batch),), warp, device=device)
+            said, frames = model.log_probabilities(batch.audio, batch.audio_lengths, batch.language, warp=factors)
+            total += float(ctc_loss(said, batch.targets, frames, batch.target_lengths)) * len(batch)
+        scores[warp] = total
+    return min(scores, key=lambda warp: scores[warp])
+
+
+def _batches(enrolment: Examples, streams: Streams) -> SpeechBatches:
+    order = GroupBatches(
+        {enrolment.language: enrolment.clips.lengths},
+        max_total=60 * enrolment.clips.sample_rate,
+        max_items=16,
+        temperature=1.0,
+        generator=streams.generator("batches"),
+    )
+    return SpeechBatches({enrolment.language: enrolment}, order)
+
+
+def _ctc(model: MultilingualCTC, batch: SpeechBatch, _progress: float) -> dict[str, Tensor]:
+    losses = model.losses(
+        batch.audio,
+        batch.audio_lengths,
+        batch.language,
+        targets=batch.targets,
+        target_lengths=batch.target_lengths,
+        augmentation=VARIED,
+    )
+    return {"ctc": losses["ctc"]}
+
+
+def _terms(before: MultilingualCTC, own: MultilingualCTC, *, rho: float, pull: float = 1e-2) -> Any:
+    """(1 − ρ) CTC + ρ KL(before ‖ now) on the clips as they are + `pull` times L2-SP."""
+    anchor, start = clone(before), weights(own)
+
+    def terms(model: MultilingualCTC, batch: SpeechBatch, progress: float) -> dict[str, Tensor]:
+        now, frames = model.log_probabilities(batch.audio, batch.audio_lengths, batch.language)
+        anchor.to(now.device)  # type: ignore[arg-type]
+        old, _ = anchor.log_probabilities(batch.audio, batch.audio_lengths, batch.language)
+        near = {name: value.to(now.device) for name, value in start.items()}
+        return {
+            "ctc": (1 - rho) * _ctc(model, batch, progress)["ctc"],
+            "output_kl": rho * output_kl(now, old, frames),
+            "l2_sp": pull * l2_sp(model, near),
+        }
+
+    return terms

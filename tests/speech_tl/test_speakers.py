@@ -1,0 +1,121 @@
+"""A voice learned from a few clips: what moves, what does not, and the file that is left."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from speech_tl import speakers
+from speech_tl.data.batches import Examples
+from speech_tl.data.preparation import Language, prepare
+from speech_tl.errors import InputError
+from speech_tl.models import changes, ctc, voices
+from speech_tl.systems import Settings, untrained
+
+
+@pytest.fixture(scope="module")
+def language(tiny_speech: Path) -> Language:
+    return prepare([str(tiny_speech)], languages=("fi",), sample_rates={"": 8000})["fi"]
+
+
+@pytest.fixture(scope="module")
+def model(language: Language) -> ctc.MultilingualCTC:
+    data = {"fi": language, "sw": replace(language, code="sw")}
+    return untrained(data, Settings(encoder="tiny", device="cpu"), seed=0).train(False)
+
+
+@pytest.fixture(scope="module")
+def enrolment(language: Language, model: ctc.MultilingualCTC) -> Examples:
+    return language.examples(language.valid, model.units("fi"))
+
+
+def scores(model: ctc.MultilingualCTC, enrolment: Examples, code: str = "fi") -> torch.Tensor:
+    batch = enrolment.batch([0, 1])
+    with torch.no_grad():
+        return model.log_probabilities(batch.audio, batch.audio_lengths, code)[0]
+
+
+@pytest.mark.parametrize("method", [each for each in speakers.METHODS if each not in ("unadapted", "lora")])
+def test_a_voice_is_learned_saved_and_put_back(
+    method: speakers.Method,
+    model: ctc.MultilingualCTC,
+    enrolment: Examples,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(speakers, "STEPS", 4)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    adapted = speakers.adapt(model, enrolment, method=method, folder=tmp_path / "run", device="cpu")
+    assert all(value.equal(before[name]) for name, value in model.state_dict().items())
+    assert list(model.state_dict()) == list(before)
+    changes.write(tmp_path / "voice.safetensors", adapted.changes)
+    again = voices.load(model, tmp_path / "voice.safetensors")
+    said, ours = scores(again, enrolment), scores(adapted.model, enrolment)
+    assert said.allclose(ours, atol=2e-3)
+    if method != "warp":  # which may find that 1 is best
+        assert not said.allclose(scores(model, enrolment), atol=2e-3)
+    moved = {name.split(".body.layers.")[-1][:1] if ".body.layers." in name else name.split(".")[0]
+             for name in adapted.changes.tensors}  # fmt: skip
+    assert moved == {
+        "warp": set(),
+        "lin": {"encoder"},
+        "lhuc": {"encoder", "0", "1"},
+        "input_layers": {"encoder", "0"},
+        "input_layers_conservative": {"encoder", "0"},
+        "output_layers": {"1", "heads"},
+        "head": {"heads"},
+    }.get(method, {"encoder", "0", "1", "heads"})
+    assert not any(name.startswith("heads.sw") for name in adapted.changes.tensors)
+
+
+def test_lora_goes_through_peft(
+    model: ctc.MultilingualCTC, enrolment: Examples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("peft", reason="peft is not installed")
+    monkeypatch.setattr(speakers, "STEPS", 4)
+    adapted = speakers.adapt(model, enrolment, method="lora", folder=tmp_path / "run", device="cpu")
+    assert all("lora_" in name and ".layers.0." in name for name in adapted.changes.tensors)
+    changes.write(tmp_path / "voice.safetensors", adapted.changes)
+    again = voices.load(model, tmp_path / "voice.safetensors")
+    assert scores(again, enrolment).allclose(scores(adapted.model, enrolment), atol=2e-3)
+
+
+def test_unadapted_is_the_model_itself(model: ctc.MultilingualCTC, enrolment: Examples, tmp_path: Path) -> None:
+    adapted = speakers.adapt(model, enrolment, method="unadapted", folder=tmp_path)
+    assert (adapted.trained, dict(adapted.changes.tensors)) == (0, {})
+    assert scores(adapted.model, enrolment).equal(scores(model, enrolment))
+
+
+def test_a_few_seconds_get_a_scale_per_bin(
+    model: ctc.MultilingualCTC, language: Language, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speakers, "STEPS", 1)
+    enrolment = language.examples(language.valid, model.units("fi"))
+    monkeypatch.setattr(speakers, "SHORT", 1e6)
+    short = speakers.adapt(model, enrolment, method="lin", folder=tmp_path / "short", device="cpu")
+    monkeypatch.setattr(speakers, "SHORT", 0.0)
+    long = speakers.adapt(model, enrolment, method="lin", folder=tmp_path / "long", device="cpu")
+    assert (short.trained, long.trained) == (64 + 64, 64 * 64 + 64)
+
+
+def test_the_old_opinion_weighs_less_the_more_is_heard() -> None:
+    """0.9 at 5 s and 0.25 at 60 s; at √(5 · 60) s, half-way on a logarithmic scale, 0.575."""
+    assert [speakers.rho(seconds) for seconds in (2, 5, 300**0.5, 60, 600)] == pytest.approx(
+        [0.9, 0.9, 0.575, 0.25, 0.25]
+    )
+
+
+def test_a_file_of_another_checkpoint_is_refused(
+    model: ctc.MultilingualCTC, language: Language, enrolment: Examples, tmp_path: Path
+) -> None:
+    adapted = speakers.adapt(model, enrolment, method="unadapted", folder=tmp_path)
+    changes.write(tmp_path / "voice.safetensors", adapted.changes)
+    other = untrained({"fi": language}, Settings(encoder="tiny", device="cpu"), seed=1)
+    with pytest.raises(InputError, match="was adapted from another checkpoint"):
+        voices.load(other, tmp_path / "voice.safetensors")
+
+
+def test_an_unknown_method_is_named(model: ctc.MultilingualCTC, enrolment: Examples, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="unknown method 'lhucc'; did you mean 'lhuc'"):
+        speakers.adapt(model, enrolment, method="lhucc", folder=tmp_path)  # type: ignore[arg-type]
