@@ -26,6 +26,7 @@ from speech_tl.data.text import Normaliser, normaliser
 from speech_tl.device import chosen
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.metrics import tidy
+from speech_tl.models import voices
 from speech_tl.models.ctc import MultilingualCTC, load
 from speech_tl.models.decoding import greedy
 from speech_tl.report import Report, text
@@ -109,6 +110,8 @@ class Config:
     """A run's folder, or a checkpoint folder."""
     data: tuple[str, ...]
     """Corpora: folders or hub:NAME:CONFIG, space separated."""
+    speaker: Path | None = None
+    """A voice that asr_new_speaker learned from this checkpoint."""
     languages: tuple[str, ...] = ()
     """Only these; all that the data hold where empty."""
     split: Literal["test", "all"] = "test"
@@ -126,6 +129,8 @@ def main(config: Config) -> Report:
     if config.out and config.out.is_dir():
         raise InputError(f"--out {config.out} is a folder; give a file to write, such as {config.out}/test.json")
     model = load(config.checkpoint, device=chosen(config.device))
+    if config.speaker:
+        model = voices.load(model, config.speaker)
     evaluation = Evaluation(())
     for language, utterances in _chosen(config, model).items():
         print(f"{language}: {len(utterances)} utterances", file=sys.stderr)

@@ -7,7 +7,8 @@ weights (Li et al., 2018). What comes out is a small file of changes beside an u
 """
 
 import copy
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -17,8 +18,10 @@ from torch import Tensor
 
 from speech_tl.acoustics import WARPS
 from speech_tl.augmentation import Augmentation
+from speech_tl.data import audio
 from speech_tl.data.batches import Examples, SpeechBatch, SpeechBatches
-from speech_tl.errors import unknown_name
+from speech_tl.data.manifest import Utterance
+from speech_tl.errors import InputError, unknown_name
 from speech_tl.models import changes, voices
 from speech_tl.models.changes import Changes
 from speech_tl.models.ctc import MultilingualCTC, ctc_loss, layer_groups
@@ -210,3 +213,58 @@ def _terms(before: MultilingualCTC, own: MultilingualCTC, *, rho: float, pull: f
         }
 
     return terms
+
+
+@dataclass(frozen=True)
+class Session:
+    """One speaker's recordings, divided: what is learned from, and what the result is tested on."""
+
+    speaker: str
+    enrolment: tuple[Utterance, ...]
+    test: tuple[Utterance, ...]
+
+
+def sessions(
+    utterances: Sequence[Utterance], *, seconds: float, unheard_texts: bool = False, seed: int = 0
+) -> list[Session]:
+    """A session per speaker: clips in a seeded order up to `seconds` for enrolment, and the others for testing.
+
+    Args:
+        utterances: texts normalised.
+        unheard_texts: enrol on one half of the texts and test on the other: what is gained then is of the voice, not of
+            the words.
+
+    Raises:
+        InputError: nobody is named, or a speaker has not one clip that is short enough.
+    """
+    speakers: dict[str, list[Utterance]] = {}
+    for utterance in sorted(utterances, key=lambda u: digest(f"{seed}:{u.key}")):
+        speakers.setdefault(utterance.speaker, []).append(utterance)
+    if "" in speakers:
+        raise InputError("these recordings do not say who speaks: add a column speaker_id to their table")
+    found = []
+    for speaker, own in sorted(speakers.items()):
+        texts = sorted({utterance.text for utterance in own}, key=lambda each: digest(f"{seed}:{each}"))
+        heard = set(texts[: (len(texts) + 1) // 2] if unheard_texts else texts)
+        enrolment = first_seconds([each for each in own if each.text in heard], seconds)
+        if not enrolment:
+            raise InputError(f"{speaker} has no clip of at most {seconds:g} s to enrol with: ask for more seconds")
+        rest = [each for each in own if each not in enrolment and not (unheard_texts and each.text in heard)]
+        found.append(Session(speaker, enrolment, tuple(rest)))
+    return found
+
+
+def first_seconds(utterances: Sequence[Utterance], seconds: float) -> tuple[Utterance, ...]:
+    """The first clips that together last at most so long: a larger amount only adds to a smaller one."""
+    chosen, left = [], seconds
+    for utterance in utterances:
+        left -= utterance.seconds if utterance.seconds is not None else audio.duration(utterance.audio)
+        if left < 0:
+            break
+        chosen.append(utterance)
+    return tuple(chosen)
+
+
+def digest(text: str) -> str:
+    """A random but machine-independent place in an order."""
+    return hashlib.sha256(text.encode()).hexdigest()

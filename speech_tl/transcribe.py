@@ -23,6 +23,7 @@ from speech_tl.captions import FORMATS, Transcript, Word
 from speech_tl.data import audio
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
+from speech_tl.models import voices
 from speech_tl.models.ctc import MultilingualCTC, load
 from speech_tl.models.decoding import BLANK, Span, align, greedy
 from speech_tl.models.identification import LanguageCalibration, head_scores
@@ -46,6 +47,8 @@ class Config:
     """A run's folder, or a checkpoint folder."""
     language: str = "auto"
     """One of the checkpoint's languages; `auto` tells it from the audio where there are several."""
+    speaker: Path | None = None
+    """A voice that asr_new_speaker learned from this checkpoint."""
     format: Literal["text", "json", "srt", "vtt", "textgrid"] = "text"
     """Written to standard output, or to --out."""
     out: Path | None = None
@@ -173,6 +176,8 @@ def main(config: Config) -> None:
     files = list(dict.fromkeys(config.files))
     targets = _targets(config, files)
     model = load(config.checkpoint, device=chosen(config.device))
+    if config.speaker:
+        model = voices.load(model, config.speaker)
     if config.language != "auto":
         model.known(config.language)
     elif len(model.languages) > 1:
