@@ -14,7 +14,8 @@ with all 20,000 updates for itself 5.1 [0.5, 11.0], stopped early at the shared 
 baselines and two more seeds are still to be run.
 
 Sentences, of Mboshi ten minutes (`--data D/mboshi D/malayalam_msc D/swahili_ammi D/kinyarwanda_ammi D/ljspeech_mini
---train-minutes mdw=10 --sample-rate 8000 --batch-seconds 24 --batch-clips 8 --steps 4000 --augment 0`, 12 CPU-minutes):
+--train-minutes mdw=10 --sample-rate 8000 --batch-seconds 24 --batch-clips 8 --steps 4000
+--augment-after 1`, 12 CPU-minutes):
 Mboshi's character error 71.6 % shared, 77.7 % alone, difference -6.1 [-7.3, -5.1].
 """
 

@@ -67,6 +67,8 @@ class Config:
     """Continue the run in --out."""
     device: str = "auto"
     """auto, cpu or cuda."""
+    tiny: bool = False
+    """A few updates, to see that everything works."""
 
 
 def main(config: Config) -> Report:
@@ -94,13 +96,13 @@ def main(config: Config) -> Report:
     # Transfer and train
     if not (config.resume and (config.out / "config.json").exists()):
         configuration.save(config, config.out / "config.json")
-        (config.out / "voices.jsonl").unlink(missing_ok=True)
     results: dict[tuple[str, float], Evaluation] = {}
     rows: list[Row] = []
     for session in found:
         tested = Clips(session.test, model.sample_rate(language)) if session.test else None
+        _doubt(model, _examples(model, session.enrolment, language), session.speaker)
         for seconds in config.seconds:
-            enrolled = _examples(model, speakers.first_seconds(session.enrolment, seconds), language, session.speaker)
+            enrolled = _examples(model, speakers.first_seconds(session.enrolment, seconds), language)
             for method in config.methods:
                 name = f"{session.speaker}_{method}_{seconds:g}s"
                 adapted = speakers.adapt(
@@ -108,6 +110,7 @@ def main(config: Config) -> Report:
                     enrolled,
                     method=method,
                     folder=config.out / "adaptations" / name,
+                    steps=4 if config.tiny else speakers.STEPS,
                     seed=config.seed,
                     facts={"speaker": session.speaker},
                     device=config.device,
@@ -121,6 +124,7 @@ def main(config: Config) -> Report:
                         "speaker": session.speaker,
                         "method": method,
                         "amount_seconds": seconds,
+                        "enrolled_seconds": adapted.changes.facts["seconds"],
                         "target_error": _error(after),
                         "source_error_before": _error(known_before),
                         "source_error_after": _error(known_after),
@@ -164,20 +168,20 @@ def _source(config: Config, model: ctc.MultilingualCTC, language: str) -> Clips 
     return Clips(parts.valid, model.sample_rate(language))
 
 
-def _examples(model: ctc.MultilingualCTC, utterances: Sequence[Utterance], language: str, speaker: str) -> Examples:
-    if not utterances:
-        raise InputError(f"{speaker} has no clip that is short enough for the least of --seconds")
-    units = model.units(language)
-    clips = Clips(utterances, model.sample_rate(language))
-    enrolled = Examples(language, clips, tuple(units.encode(u.text) for u in utterances))
-    error = evaluate(model, clips.utterances, clips).cer
+def _examples(model: ctc.MultilingualCTC, utterances: Sequence[Utterance], language: str) -> Examples:
+    encode = model.units(language).encode
+    return Examples(language, Clips(utterances, model.sample_rate(language)), tuple(encode(u.text) for u in utterances))
+
+
+def _doubt(model: ctc.MultilingualCTC, enrolled: Examples, speaker: str) -> None:
+    """Says so where the recordings hardly match their transcripts."""
+    error = evaluate(model, enrolled.clips.utterances, enrolled.clips).cer
     if error >= STRANGE:
         print(
             f"{speaker}: the model writes almost nothing of these transcripts (character error {error:.0f} %): check "
-            f"that they belong to the recordings and that the language is {language}",
+            f"that they belong to the recordings and that the language is {enrolled.language}",
             file=sys.stderr,
         )
-    return enrolled
 
 
 def _error(evaluation: Evaluation | None) -> float | None:

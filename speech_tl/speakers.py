@@ -47,7 +47,6 @@ Method = Literal[
 ]
 METHODS: tuple[Method, ...] = get_args(Method)
 STEPS = 60
-"""Updates of an adaptation; fixed, since nobody may choose them on the speaker who is tested."""
 SHORT = 10.0
 """Seconds of enrolment below which LIN has one scale per bin instead of a matrix."""
 VARIED = Augmentation(speeds=(0.9, 1.0, 1.1), frequency_mask=8, time_mask=0.05)
@@ -100,6 +99,7 @@ def adapt(
     *,
     method: Method,
     folder: Path,
+    steps: int = STEPS,
     seed: int = 0,
     facts: Mapping[str, Any] | None = None,
     device: str = "auto",
@@ -109,6 +109,7 @@ def adapt(
     Args:
         enrolment: a speaker's clips with their targets, in one of the model's languages.
         folder: for the state and the log of the training.
+        steps: updates; fixed, since nobody may choose them on the speaker who is tested.
         facts: goes into the file of changes, beside the method and the seconds.
 
     Raises:
@@ -139,7 +140,7 @@ def adapt(
         own,
         _batches(enrolment, streams),
         _terms(model, own, rho=rho(seconds)) if way.conservative else _ctc,
-        plan=Plan(steps=STEPS, peak_rate=way.rate, warmup_steps=5, weight_decay=0.0, validate_every=STEPS),
+        plan=Plan(steps=steps, peak_rate=way.rate, warmup_steps=5, weight_decay=0.0, validate_every=steps),
         out=folder,
         streams=streams,
         rates=layers.rates(own, groups, layers.discriminative(reversed(chosen), decay=way.decay)),
@@ -235,7 +236,7 @@ def sessions(
             the words.
 
     Raises:
-        InputError: nobody is named, or a speaker has not one clip that is short enough.
+        InputError: nobody is named.
     """
     speakers: dict[str, list[Utterance]] = {}
     for utterance in sorted(utterances, key=lambda u: digest(f"{seed}:{u.key}")):
@@ -247,19 +248,18 @@ def sessions(
         texts = sorted({utterance.text for utterance in own}, key=lambda each: digest(f"{seed}:{each}"))
         heard = set(texts[: (len(texts) + 1) // 2] if unheard_texts else texts)
         enrolment = first_seconds([each for each in own if each.text in heard], seconds)
-        if not enrolment:
-            raise InputError(f"{speaker} has no clip of at most {seconds:g} s to enrol with: ask for more seconds")
         rest = [each for each in own if each not in enrolment and not (unheard_texts and each.text in heard)]
         found.append(Session(speaker, enrolment, tuple(rest)))
     return found
 
 
 def first_seconds(utterances: Sequence[Utterance], seconds: float) -> tuple[Utterance, ...]:
-    """The first clips that together last at most so long: a larger amount only adds to a smaller one."""
-    chosen, left = [], seconds
+    """The first clips that together last at most so long, at least one: a larger amount only adds to a smaller."""
+    chosen: list[Utterance] = []
+    left = seconds
     for utterance in utterances:
         left -= utterance.seconds if utterance.seconds is not None else audio.duration(utterance.audio)
-        if left < 0:
+        if left < 0 and chosen:
             break
         chosen.append(utterance)
     return tuple(chosen)

@@ -7,7 +7,8 @@ import pytest
 from safetensors.torch import load_file
 
 from nmt_zero_shot import grammar
-from recipes import asr_multilingual, nmt_decoding_speed, nmt_zero_shot
+from recipes import asr_multilingual, asr_new_speaker, nmt_decoding_speed, nmt_zero_shot
+from speech_tl import transcribe
 from speech_tl.models import ctc
 from speech_tl.training.config import command
 
@@ -19,6 +20,28 @@ def run(tiny_speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     arguments += ["--phones", "fi=espeak:fi"]  # with pronunciations for one language and none for the other
     assert command(asr_multilingual.main, asr_multilingual.Config, [*arguments, "--device", "cpu"]) == 0
     return out
+
+
+def test_a_new_voice_gets_a_file_that_transcribe_takes(
+    run: Path, tiny_speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--tiny", "--checkpoint", str(run), "--data", str(tiny_speech), "--language", "fi", "--device", "cpu"]
+    arguments += ["--source", str(tiny_speech), "--seconds", "2", "4", "--methods", "unadapted", "lhuc", "head"]
+    assert command(asr_new_speaker.main, asr_new_speaker.Config, [*arguments, "--out", str(tmp_path / "voice")]) == 0
+    tables = json.loads((tmp_path / "voice" / "metrics.json").read_text())["tables"]
+    assert [(row["method"], row["amount_seconds"]) for row in tables["curve"]] == [
+        (method, seconds) for seconds in (2, 4) for method in ("unadapted", "lhuc", "head")
+    ]
+    unadapted = tables["curve"][0]
+    assert unadapted["source_error_before"] == unadapted["source_error_after"]
+    assert [row["trained_parameters"] for row in tables["curve"][:2]] == [0, 3 * 64]
+    assert {row["method"] for row in tables["differences"]} == {"lhuc", "head"}
+    voices = sorted((tmp_path / "voice" / "voices").iterdir())
+    assert len(voices) == len(tables["voices"]) == 6 * len({row["speaker"] for row in tables["voices"]})
+    capsys.readouterr()
+    clip = next(tiny_speech.rglob("*.wav"), None) or next(tiny_speech.rglob("*.flac"))
+    heard = ["--checkpoint", str(run), "--language", "fi", "--speaker", str(voices[0]), "--device", "cpu", str(clip)]
+    assert command(transcribe.main, transcribe.Config, heard) == 0
 
 
 def test_asr_multilingual_leaves_its_folder(run: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 
 from speech_tl import speakers
 from speech_tl.data.batches import Examples
+from speech_tl.data.manifest import Utterance
 from speech_tl.data.preparation import Language, prepare
 from speech_tl.errors import InputError
 from speech_tl.models import changes, ctc, voices
@@ -38,15 +39,10 @@ def scores(model: ctc.MultilingualCTC, enrolment: Examples, code: str = "fi") ->
 
 @pytest.mark.parametrize("method", [each for each in speakers.METHODS if each not in ("unadapted", "lora")])
 def test_a_voice_is_learned_saved_and_put_back(
-    method: speakers.Method,
-    model: ctc.MultilingualCTC,
-    enrolment: Examples,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    method: speakers.Method, model: ctc.MultilingualCTC, enrolment: Examples, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(speakers, "STEPS", 4)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    adapted = speakers.adapt(model, enrolment, method=method, folder=tmp_path / "run", device="cpu")
+    adapted = speakers.adapt(model, enrolment, method=method, folder=tmp_path / "run", steps=4, device="cpu")
     assert all(value.equal(before[name]) for name, value in model.state_dict().items())
     assert list(model.state_dict()) == list(before)
     changes.write(tmp_path / "voice.safetensors", adapted.changes)
@@ -69,12 +65,9 @@ def test_a_voice_is_learned_saved_and_put_back(
     assert not any(name.startswith("heads.sw") for name in adapted.changes.tensors)
 
 
-def test_lora_goes_through_peft(
-    model: ctc.MultilingualCTC, enrolment: Examples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lora_goes_through_peft(model: ctc.MultilingualCTC, enrolment: Examples, tmp_path: Path) -> None:
     pytest.importorskip("peft", reason="peft is not installed")
-    monkeypatch.setattr(speakers, "STEPS", 4)
-    adapted = speakers.adapt(model, enrolment, method="lora", folder=tmp_path / "run", device="cpu")
+    adapted = speakers.adapt(model, enrolment, method="lora", folder=tmp_path / "run", steps=4, device="cpu")
     assert all("lora_" in name and ".layers.0." in name for name in adapted.changes.tensors)
     changes.write(tmp_path / "voice.safetensors", adapted.changes)
     again = voices.load(model, tmp_path / "voice.safetensors")
@@ -90,12 +83,11 @@ def test_unadapted_is_the_model_itself(model: ctc.MultilingualCTC, enrolment: Ex
 def test_a_few_seconds_get_a_scale_per_bin(
     model: ctc.MultilingualCTC, language: Language, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(speakers, "STEPS", 1)
     enrolment = language.examples(language.valid, model.units("fi"))
     monkeypatch.setattr(speakers, "SHORT", 1e6)
-    short = speakers.adapt(model, enrolment, method="lin", folder=tmp_path / "short", device="cpu")
+    short = speakers.adapt(model, enrolment, method="lin", folder=tmp_path / "short", steps=1, device="cpu")
     monkeypatch.setattr(speakers, "SHORT", 0.0)
-    long = speakers.adapt(model, enrolment, method="lin", folder=tmp_path / "long", device="cpu")
+    long = speakers.adapt(model, enrolment, method="lin", folder=tmp_path / "long", steps=1, device="cpu")
     assert (short.trained, long.trained) == (64 + 64, 64 * 64 + 64)
 
 
@@ -119,3 +111,34 @@ def test_a_file_of_another_checkpoint_is_refused(
 def test_an_unknown_method_is_named(model: ctc.MultilingualCTC, enrolment: Examples, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="unknown method 'lhucc'; did you mean 'lhuc'"):
         speakers.adapt(model, enrolment, method="lhucc", folder=tmp_path)  # type: ignore[arg-type]
+
+
+def utterance(speaker: str, text: str, at: int, seconds: float = 1.0) -> Utterance:
+    return Utterance(f"{speaker}{at}.wav", text, "fi", speaker, seconds=seconds, name=f"{speaker}/{text}/{at}")
+
+
+def test_a_session_divides_a_speaker_by_seconds() -> None:
+    own = [utterance(speaker, text, at) for speaker in "ab" for text in ("yksi", "kaksi", "kolme") for at in range(4)]
+    first, second = speakers.sessions(own, seconds=5.5)
+    assert [(each.speaker, len(each.enrolment), len(each.test)) for each in (first, second)] == [
+        ("a", 5, 7),
+        ("b", 5, 7),
+    ]
+    assert not set(first.enrolment) & set(first.test)
+    less = speakers.sessions(own, seconds=3)[0]
+    assert less.enrolment == first.enrolment[:3], "a larger amount only adds"
+    assert speakers.first_seconds(first.enrolment, 3) == less.enrolment
+    assert speakers.first_seconds(first.enrolment, 0.5) == first.enrolment[:1], "one clip at least"
+
+
+def test_unheard_texts_are_tested_on() -> None:
+    own = [utterance("a", text, at) for text in ("yksi", "kaksi", "kolme", "viisi") for at in range(5)]
+    (session,) = speakers.sessions(own, seconds=4, unheard_texts=True)
+    enrolled, tested = ({each.text for each in part} for part in (session.enrolment, session.test))
+    assert len(tested) == 2 and not enrolled & tested
+    assert len(session.test) == 10
+
+
+def test_recordings_of_nobody() -> None:
+    with pytest.raises(InputError, match="do not say who speaks: add a column speaker_id"):
+        speakers.sessions([utterance("", "yksi", 0)], seconds=3)
