@@ -88,7 +88,10 @@ def main(config: Config) -> Report:
             raise unknown_name("speaker", speaker, known, where=" ".join(config.data))
     utterances = [u for u in utterances if u.speaker in config.speakers or not config.speakers]
     found = speakers.sessions(
-        utterances, seconds=max(config.seconds), unheard_texts=config.unheard_texts, seed=config.seed
+        _writable(utterances, model, language),
+        seconds=max(config.seconds),
+        unheard_texts=config.unheard_texts,
+        seed=config.seed,
     )
     source = _source(config, model, language)
     known_before = evaluate(model, source.utterances, source) if source else None
@@ -149,6 +152,18 @@ def _recordings(data: Sequence[str], language: str, model: ctc.MultilingualCTC) 
         raise unknown_name("language", language, present, where=" ".join(data))
     say = _normaliser(model, language)
     return language, [replace(u, text=say(u.text)) for u in utterances if u.language == language]
+
+
+def _writable(utterances: Sequence[Utterance], model: ctc.MultilingualCTC, language: str) -> list[Utterance]:
+    """Without the texts that the language's head cannot write, which are counted and shown."""
+    missing = {u.key: model.units(language).missing(u.text) for u in utterances}
+    if strange := sorted({symbol for symbols in missing.values() for symbol in symbols}):
+        count = sum(map(bool, missing.values()))
+        said = f"{count} of {len(utterances)} clips have symbols that the head of {language} cannot write"
+        if count == len(utterances):
+            raise InputError(f"{said}: {' '.join(map(repr, strange))}; is it the right language?")
+        print(f"{said} and are left out: {' '.join(map(repr, strange))}", file=sys.stderr)
+    return [u for u in utterances if not missing[u.key]]
 
 
 def _normaliser(model: ctc.MultilingualCTC, language: str) -> Normaliser:
