@@ -26,6 +26,7 @@ import soundfile
 import torch
 
 import recipes.asr_multilingual as recipe
+import recipes.asr_new_speaker as new_speaker
 from speech_tl import evaluate, transcribe
 from speech_tl.data import synthesis
 from speech_tl.training import grid
@@ -37,6 +38,7 @@ RATE = 16000
 
 COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "recipes.asr_multilingual": lambda words: command(recipe.main, recipe.Config, words),
+    "recipes.asr_new_speaker": lambda words: command(new_speaker.main, new_speaker.Config, words),
     "speech_tl.evaluate": lambda words: command(evaluate.main, evaluate.Config, words),
     "speech_tl.transcribe": lambda words: command(transcribe.main, transcribe.Config, words),
     "speech_tl.training.grid": grid.run,
@@ -49,6 +51,7 @@ TRAIN = (
 LATE = TRAIN + "/new"
 EVALUATE = "speech_tl.evaluate --checkpoint run --data corpus --device cpu"
 TRANSCRIBE = "speech_tl.transcribe --checkpoint run --device cpu"
+ADAPT = "recipes.asr_new_speaker --checkpoint run --data corpus --language aa --tiny --device cpu --out voice"
 GRID = "speech_tl.training.grid --out study"
 SYNTHESIS = "speech_tl.data.synthesis --size tiny"
 
@@ -301,6 +304,71 @@ def widen(folder: Path) -> None:
     edit("run/checkpoint/config.json", encoder=config["encoder"] | {"hidden_size": 32})(folder)
 
 
+SPEAKERS = [
+    Bad("a method that there is not", ADAPT + " --methods lhucc", "lhucc"),
+    Bad(
+        "an unknown speaker",
+        ADAPT + " --speakers aa7",
+        r"unknown speaker 'aa7' in corpus; did you mean 'aa\d'\? known: aa1, aa2, aa3",
+    ),
+    Bad(
+        "a language that the checkpoint has not",
+        ADAPT.replace("--language aa", "--language cc"),
+        "unknown language 'cc' in this checkpoint; .*known: aa, bb",
+    ),
+    Bad(
+        "a language that the recordings have not",
+        ADAPT.replace("--language aa", "--language bb"),
+        "unknown language 'bb' in corpus",
+        lambda folder: rewrite(folder, [line for line in rows(folder) if line[2] != "bb"]),
+    ),
+    Bad(
+        "recordings of two languages",
+        ADAPT.replace("--language aa ", ""),
+        "corpus hold aa, bb: say which with --language",
+    ),
+    Bad("no seconds of enrolment", ADAPT + " --seconds 0", "--seconds 0.0: expected numbers above 0"),
+    Bad(
+        "nobody speaks",
+        ADAPT,
+        "do not say who speaks: add a column speaker_id",
+        lambda folder: rewrite(folder, [rows(folder)[0], *([*line[:3], ""] for line in rows(folder)[1:])]),
+    ),
+    Bad(
+        "texts in another alphabet",
+        ADAPT,
+        r"12 of 12 clips have symbols that the head of aa cannot write: .*; is it the right language\?",
+        lambda folder: rewrite(
+            folder, [rows(folder)[0], *([line[0], "да", *line[2:]] for line in rows(folder)[1:] if line[2] == "aa")]
+        ),
+    ),
+    Bad(
+        "a source without its division",
+        ADAPT + " --source corpus",
+        "no splits.json beside run: without it nobody knows",
+        remove("run/splits.json"),
+    ),
+    Bad("no checkpoint to adapt", ADAPT.replace("--checkpoint run", "--checkpoint corpus"), "no config.json in corpus"),
+    Bad(
+        "a voice that is not there",
+        TRANSCRIBE + " --speaker voice.safetensors noise.wav",
+        "no adaptation at voice.safetensors",
+    ),
+    Bad(
+        "a pickle for a voice",
+        TRANSCRIBE + " --speaker voice.safetensors noise.wav",
+        "voice.safetensors is not a whole safetensors file",
+        file("voice.safetensors", b"\x80\x04pickled"),
+    ),
+    Bad(
+        "a checkpoint for a voice",
+        TRANSCRIBE + " --speaker run/checkpoint/model.safetensors noise.wav",
+        "holds other tensors than an adaptation",
+    ),
+]
+"""Voices: what enrolment and its files can get wrong."""
+
+
 @dataclass(frozen=True)
 class Finished:
     """A corpus full of what is handled, and the run that was trained on it."""
@@ -355,7 +423,9 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(path): sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("bad", [*CORPUS, *FLAGS, *CHECKPOINTS, *USE], ids=lambda bad: bad.name.replace(" ", "_"))
+@pytest.mark.parametrize(
+    "bad", [*CORPUS, *FLAGS, *CHECKPOINTS, *USE, *SPEAKERS], ids=lambda bad: bad.name.replace(" ", "_")
+)
 def test_one_clear_line(bad: Bad, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     bad.spoil(folder)
     before = contents(folder)
@@ -380,6 +450,21 @@ def test_what_training_handles_is_counted(finished: Finished) -> None:
     ]  # NaN would be a constant: silence brings none
     row = next(row for row in tables["test_sets"] if row["language"] == "bb")
     assert row["unknown_symbols"] == "'ö'×1" and row["utterances"] == 4
+
+
+def test_what_enrolment_handles_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A symbol that one head lacks, silence, and transcripts that are not what was said."""
+    said = {"bb1": "s" * 30, "bb3": "dös"}
+    rewrite(folder, [[line[0], said.get(line[3], line[1]), *line[2:]] for line in rows(folder)])
+    module, *words = shlex.split(ADAPT.replace("aa", "bb") + " --seconds 1 --methods head")
+    assert COMMANDS[module](words) == 0
+    told = capsys.readouterr().err
+    assert "4 of 12 clips have symbols that the head of bb cannot write and are left out: 'ö'" in told
+    assert "bb1: the model writes almost nothing of these transcripts" in told
+    module, *words = shlex.split(ADAPT + " --speakers aa1 --seconds 60 --methods head --resume")
+    assert COMMANDS[module](words) == 0
+    (row,) = json.loads((folder / "voice/metrics.json").read_text(encoding="utf-8"))["tables"]["curve"]
+    assert row["target_error"] is None, "all that there is was enrolled, the silent clip too"
 
 
 def test_what_evaluation_handles_is_counted(folder: Path) -> None:
