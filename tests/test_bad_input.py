@@ -306,66 +306,19 @@ def widen(folder: Path) -> None:
 
 SPEAKERS = [
     Bad("a method that there is not", ADAPT + " --methods lhucc", "lhucc"),
-    Bad(
-        "an unknown speaker",
-        ADAPT + " --speakers aa7",
-        r"unknown speaker 'aa7' in corpus; did you mean 'aa\d'\? known: aa1, aa2, aa3",
-    ),
-    Bad(
-        "a language that the checkpoint has not",
-        ADAPT.replace("--language aa", "--language cc"),
-        "unknown language 'cc' in this checkpoint; .*known: aa, bb",
-    ),
-    Bad(
-        "a language that the recordings have not",
-        ADAPT.replace("--language aa", "--language bb"),
-        "unknown language 'bb' in corpus",
-        lambda folder: rewrite(folder, [line for line in rows(folder) if line[2] != "bb"]),
-    ),
-    Bad(
-        "recordings of two languages",
-        ADAPT.replace("--language aa ", ""),
-        "corpus hold aa, bb: say which with --language",
-    ),
+    Bad("an unknown speaker", ADAPT + " --speakers aa7", r"unknown speaker 'aa7' in corpus; did you mean 'aa\d'\? known: aa1, aa2, aa3"),
+    Bad("a language that the checkpoint has not", ADAPT.replace("--language aa", "--language cc"), "unknown language 'cc' in this checkpoint; .*known: aa, bb"),
+    Bad("a language that the recordings have not", ADAPT.replace("--language aa", "--language bb"), "unknown language 'bb' in corpus", lambda folder: rewrite(folder, [line for line in rows(folder) if line[2] != "bb"])),
+    Bad("recordings of two languages", ADAPT.replace("--language aa ", ""), "corpus hold aa, bb: say which with --language"),
     Bad("no seconds of enrolment", ADAPT + " --seconds 0", "--seconds 0.0: expected numbers above 0"),
-    Bad(
-        "nobody speaks",
-        ADAPT,
-        "do not say who speaks: add a column speaker_id",
-        lambda folder: rewrite(folder, [rows(folder)[0], *([*line[:3], ""] for line in rows(folder)[1:])]),
-    ),
-    Bad(
-        "texts in another alphabet",
-        ADAPT,
-        r"12 of 12 clips have symbols that the head of aa cannot write: .*; is it the right language\?",
-        lambda folder: rewrite(
-            folder, [rows(folder)[0], *([line[0], "да", *line[2:]] for line in rows(folder)[1:] if line[2] == "aa")]
-        ),
-    ),
-    Bad(
-        "a source without its division",
-        ADAPT + " --source corpus",
-        "no splits.json beside run: without it nobody knows",
-        remove("run/splits.json"),
-    ),
+    Bad("nobody speaks", ADAPT, r"metadata\.csv, row 2: empty speaker_id", lambda folder: rewrite(folder, [rows(folder)[0], *([*line[:3], ""] for line in rows(folder)[1:])])),
+    Bad("texts in another alphabet", ADAPT, r"12 of 12 clips have symbols that the head of aa cannot write: .*; is it the right language\?", lambda folder: rewrite(folder, [rows(folder)[0], *([line[0], "да", *line[2:]] for line in rows(folder)[1:] if line[2] == "aa")])),
+    Bad("a source without its division", ADAPT + " --source corpus", "no splits.json beside run: without it nobody knows", remove("run/splits.json")),
     Bad("no checkpoint to adapt", ADAPT.replace("--checkpoint run", "--checkpoint corpus"), "no config.json in corpus"),
-    Bad(
-        "a voice that is not there",
-        TRANSCRIBE + " --speaker voice.safetensors noise.wav",
-        "no adaptation at voice.safetensors",
-    ),
-    Bad(
-        "a pickle for a voice",
-        TRANSCRIBE + " --speaker voice.safetensors noise.wav",
-        "voice.safetensors is not a whole safetensors file",
-        file("voice.safetensors", b"\x80\x04pickled"),
-    ),
-    Bad(
-        "a checkpoint for a voice",
-        TRANSCRIBE + " --speaker run/checkpoint/model.safetensors noise.wav",
-        "holds other tensors than an adaptation",
-    ),
-]
+    Bad("a voice that is not there", TRANSCRIBE + " --speaker voice.safetensors noise.wav", "no adaptation at voice.safetensors"),
+    Bad("a pickle for a voice", TRANSCRIBE + " --speaker voice.safetensors noise.wav", "voice.safetensors is not a whole safetensors file", file("voice.safetensors", b"\x80\x04pickled")),
+    Bad("a checkpoint for a voice", TRANSCRIBE + " --speaker run/checkpoint/model.safetensors noise.wav", "holds other tensors than an adaptation"),
+]  # fmt: skip
 """Voices: what enrolment and its files can get wrong."""
 
 
