@@ -12,27 +12,26 @@ The settings of each method are first guesses from the literature: they are stil
 and the curves to be measured.
 """
 
-import json
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
-from typing import Any
 
 from speech_tl import speakers
+from speech_tl.curves import Cell, pictures, tables
 from speech_tl.data.batches import Examples
 from speech_tl.data.clips import Clips
 from speech_tl.data.manifest import Utterance, read
 from speech_tl.data.preparation import Division, divided
-from speech_tl.data.text import Normaliser, normaliser
+from speech_tl.data.text import normaliser
 from speech_tl.device import chosen
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.evaluate import Evaluation, evaluate
-from speech_tl.models import changes, ctc
+from speech_tl.models import changes, ctc, voices
 from speech_tl.report import Report, text, write
-from speech_tl.results import Row, compare
 from speech_tl.speakers import Method
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
@@ -84,8 +83,8 @@ def main(config: Config) -> Report:
     # Data
     language, utterances = _recordings(config.data, config.language, model)
     for speaker in config.speakers:
-        if speaker not in (known := {u.speaker for u in utterances}):
-            raise unknown_name("speaker", speaker, known, where=" ".join(config.data))
+        if speaker not in (present := {u.speaker for u in utterances}):
+            raise unknown_name("speaker", speaker, present, where=" ".join(config.data))
     utterances = [u for u in utterances if u.speaker in config.speakers or not config.speakers]
     found = speakers.sessions(
         _writable(utterances, model, language),
@@ -94,21 +93,23 @@ def main(config: Config) -> Report:
         seed=config.seed,
     )
     source = _source(config, model, language)
-    known_before = evaluate(model, source.utterances, source) if source else None
+    known = _heard(model, source)
 
     # Transfer and train
     if not (config.resume and (config.out / "config.json").exists()):
         configuration.save(config, config.out / "config.json")
-    results: dict[tuple[str, float], Evaluation] = {}
-    rows: list[Row] = []
-    for session in found:
-        tested = Clips(session.test, model.sample_rate(language)) if session.test else None
-        _doubt(model, _examples(model, session.enrolment, language), session.speaker)
-        for seconds in config.seconds:
-            enrolled = _examples(model, speakers.first_seconds(session.enrolment, seconds), language)
-            for method in config.methods:
-                name = f"{session.speaker}_{method}_{seconds:g}s"
-                adapted = speakers.adapt(
+    cells: list[Cell] = []
+    for session, seconds in product(found, config.seconds):
+        enrolled = _examples(model, speakers.first_seconds(session.enrolment, seconds), language)
+        if seconds == max(config.seconds):
+            _doubt(model, enrolled, session.speaker)
+        for method in config.methods:
+            name = f"{session.speaker}_{method}_{seconds:g}s"
+            file = config.out / "voices" / f"{name}.safetensors"
+            if config.resume and file.exists():
+                adapted, facts = voices.load(model, file), changes.read(file).facts
+            else:
+                adapted, made = speakers.adapt(
                     model,
                     enrolled,
                     method=method,
@@ -118,27 +119,37 @@ def main(config: Config) -> Report:
                     facts={"speaker": session.speaker},
                     device=config.device,
                 )
-                changes.write(config.out / "voices" / f"{name}.safetensors", adapted.changes)
-                after = evaluate(adapted.model, tested.utterances, tested) if tested else Evaluation(())
-                known_after = evaluate(adapted.model, source.utterances, source) if source else None
-                results[method, seconds] = results.get((method, seconds), Evaluation(())) + after
-                rows.append(
-                    {
-                        "speaker": session.speaker,
-                        "method": method,
-                        "amount_seconds": seconds,
-                        "enrolled_seconds": adapted.changes.facts["seconds"],
-                        "target_error": _error(after),
-                        "source_error_before": _error(known_before),
-                        "source_error_after": _error(known_after),
-                        "trained_parameters": adapted.trained,
-                        "cpu_seconds": adapted.cpu_seconds,
-                    }
-                )
-                print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+                changes.write(file, made)
+                facts = made.facts
 
-    # Evaluate
-    return _report(config, results, rows, seconds=time.monotonic() - began)
+            # Evaluate
+            cells.append(
+                Cell(
+                    "speaker",
+                    session.speaker,
+                    method,
+                    seconds,
+                    config.seed,
+                    _heard(adapted, session.test),
+                    known,
+                    _heard(adapted, source),
+                    trained_parameters=facts["trained_parameters"],
+                    cpu_seconds=facts["cpu_seconds"],
+                )
+            )
+    measured = tables(cells)
+    report = Report(
+        recipe="asr_new_speaker",
+        command=shlex.join(["python", "-m", "recipes.asr_new_speaker", *sys.argv[1:]]),
+        seed=config.seed,
+        device=chosen(config.device),
+        seconds=time.monotonic() - began,
+        tables=measured,
+        sections=pictures(measured["curve"]),
+    )
+    write(report, config.out)
+    print(text(measured["curve"]))
+    return report
 
 
 def _recordings(data: Sequence[str], language: str, model: ctc.MultilingualCTC) -> tuple[str, list[Utterance]]:
@@ -150,7 +161,7 @@ def _recordings(data: Sequence[str], language: str, model: ctc.MultilingualCTC) 
     language = model.known(language or present[0])
     if language not in present:
         raise unknown_name("language", language, present, where=" ".join(data))
-    say = _normaliser(model, language)
+    say = normaliser(language, model.config.normalisers.get(language))
     return language, [replace(u, text=say(u.text)) for u in utterances if u.language == language]
 
 
@@ -166,21 +177,16 @@ def _writable(utterances: Sequence[Utterance], model: ctc.MultilingualCTC, langu
     return [u for u in utterances if not missing[u.key]]
 
 
-def _normaliser(model: ctc.MultilingualCTC, language: str) -> Normaliser:
-    rules = model.config.normalisers.get(language)
-    return Normaliser.from_dict(rules) if rules else normaliser(language)
-
-
-def _source(config: Config, model: ctc.MultilingualCTC, language: str) -> Clips | None:
+def _source(config: Config, model: ctc.MultilingualCTC, language: str) -> tuple[Utterance, ...]:
     """The validation clips of the checkpoint's own run: known voices, recordings it was not trained on."""
     if not config.source:
-        return None
+        return ()
     file = next((at / "splits.json" for at in (config.checkpoint, config.checkpoint.parent) if at.is_dir()), None)
     if file is None or not file.is_file():
         raise InputError(f"no splits.json beside {config.checkpoint}: without it nobody knows which voices it knows")
     _, utterances = _recordings(config.source, language, model)
-    parts = divided([(config.source[0], utterances)], Division(split_file=file), normalise=_normaliser(model, language))
-    return Clips(parts.valid, model.sample_rate(language))
+    say = normaliser(language, model.config.normalisers.get(language))
+    return divided([(config.source[0], utterances)], Division(split_file=file), normalise=say).valid
 
 
 def _examples(model: ctc.MultilingualCTC, utterances: Sequence[Utterance], language: str) -> Examples:
@@ -199,54 +205,10 @@ def _doubt(model: ctc.MultilingualCTC, enrolled: Examples, speaker: str) -> None
         )
 
 
-def _error(evaluation: Evaluation | None) -> float | None:
-    """Utterance error for words, in percent."""
-    return evaluation.rows(system="")[0]["utterance_error"] if evaluation and evaluation.results else None
-
-
-def _report(
-    config: Config, results: Mapping[tuple[str, float], Evaluation], rows: Sequence[Row], *, seconds: float
-) -> Report:
-    curve: list[dict[str, Any]] = []
-    for (method, amount), evaluation in results.items():
-        own = [row for row in rows if (row["method"], row["amount_seconds"]) == (method, amount)]
-        error = evaluation.rows(system=method)[0] if evaluation.results else {}
-        curve.append(
-            {
-                "case": "speaker",
-                "method": method,
-                "amount_seconds": amount,
-                "seed": config.seed,
-                "target_error": error.get("utterance_error"),
-                "target_low": error.get("utterance_error_low"),
-                "target_high": error.get("utterance_error_high"),
-                **{key: _mean([row[key] for row in own]) for key in ("source_error_before", "source_error_after")},
-                "trained_parameters": own[0]["trained_parameters"],
-                "cpu_seconds": _mean([row["cpu_seconds"] for row in own]),
-            }
-        )
-    differences = [
-        {"method": method, "amount_seconds": amount, **row}
-        for (method, amount), evaluation in results.items()
-        if method != "unadapted" and evaluation.results and ("unadapted", amount) in results
-        for row in compare(evaluation, results["unadapted", amount])
-    ]
-    report = Report(
-        recipe="asr_new_speaker",
-        command=shlex.join(["python", "-m", "recipes.asr_new_speaker", *sys.argv[1:]]),
-        seed=config.seed,
-        device=chosen(config.device),
-        seconds=seconds,
-        tables={"curve": curve, "differences": differences, "voices": list(rows)},
-    )
-    write(report, config.out)
-    print(text(curve))
-    return report
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+def _heard(model: ctc.MultilingualCTC, utterances: Sequence[Utterance]) -> Evaluation:
+    if not utterances:
+        return Evaluation(())
+    return evaluate(model, utterances, Clips(utterances, model.sample_rate(utterances[0].language)))
 
 
 if __name__ == "__main__":

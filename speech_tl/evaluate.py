@@ -22,7 +22,7 @@ from speech_tl.data.batches import frames_needed
 from speech_tl.data.clips import Clips
 from speech_tl.data.manifest import Utterance, read
 from speech_tl.data.preparation import Division, divided
-from speech_tl.data.text import Normaliser, normaliser
+from speech_tl.data.text import normaliser
 from speech_tl.device import chosen
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.metrics import tidy
@@ -168,8 +168,7 @@ def _chosen(config: Config, model: MultilingualCTC) -> dict[str, list[Utterance]
     division = Division(split_file=_splits_of(config.checkpoint))
     chosen: dict[str, list[Utterance]] = {}
     for language in config.languages or corpora:
-        rules = model.config.normalisers.get(model.known(language))
-        normalise = Normaliser.from_dict(rules) if rules else normaliser(language)
+        normalise = normaliser(language, model.config.normalisers.get(model.known(language)))
         if config.split == "all":
             everything = [u for _, utterances in corpora[language] for u in utterances]
             chosen[language] = [replace(u, text=normalise(u.text)) for u in everything]

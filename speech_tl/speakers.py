@@ -82,17 +82,6 @@ WAYS: Mapping[Method, Way] = {
 }
 
 
-@dataclass(frozen=True)
-class Adapted:
-    """A model that knows a voice, and the way there from the one that did not."""
-
-    model: MultilingualCTC
-    changes: Changes
-    trained: int
-    """Weights that were trained."""
-    cpu_seconds: float
-
-
 def adapt(
     model: MultilingualCTC,
     enrolment: Examples,
@@ -103,14 +92,14 @@ def adapt(
     seed: int = 0,
     facts: Mapping[str, Any] | None = None,
     device: str = "auto",
-) -> Adapted:
-    """A copy of `model` that has learned the voice of `enrolment`; `model` itself stays as it is.
+) -> tuple[MultilingualCTC, Changes]:
+    """A copy of `model` that has learned the voice of `enrolment`, and the way there; `model` itself stays as it is.
 
     Args:
         enrolment: a speaker's clips with their targets, in one of the model's languages.
         folder: for the state and the log of the training.
         steps: updates; fixed, since nobody may choose them on the speaker who is tested.
-        facts: goes into the file of changes, beside the method and the seconds.
+        facts: goes into the changes, beside the method, the seconds, the number of trained weights and what it took.
 
     Raises:
         InputError: a method that there is not, or that this model cannot take.
@@ -128,13 +117,15 @@ def adapt(
         own.encoder.bins(enrolment.clips.sample_rate)  # refuses an encoder without a filterbank
         said["warp"] = own.encoder.warp = best_warp(own, enrolment)
     if method in ("unadapted", "warp"):
-        return Adapted(own, changes.between(model, own, said), trained=int(method == "warp"), cpu_seconds=0.0)
+        return own, changes.between(
+            model, own, said | {"trained_parameters": int(method == "warp"), "cpu_seconds": 0.0}
+        )
     groups = layer_groups(own, language)
     chosen = layers.select(groups, way.layers)
     if way.adapter == "none":
         layers.train_only(own, groups, chosen)
     held = layers.frozen(own)
-    trained = sum(weight.numel() for weight in own.parameters() if weight.requires_grad)
+    said["trained_parameters"] = sum(weight.numel() for weight in own.parameters() if weight.requires_grad)
     streams = Streams(seed)
     history = fit(
         own,
@@ -149,7 +140,8 @@ def adapt(
     layers.check_frozen(own, held)
     own.requires_grad_(True)
     own.train(False)
-    return Adapted(own, changes.between(model, own, said), trained, history.train_seconds)
+    said["cpu_seconds"] = history.train_seconds
+    return own, changes.between(model, own, said)
 
 
 def rho(seconds: float) -> float:

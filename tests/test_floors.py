@@ -31,6 +31,7 @@ FLOORS = {
     "speech_tl.acoustics": 1,
     "speech_tl.captions": 1,
     "speech_tl.results": 2,
+    "speech_tl.curves": 3,
     "speech_tl.transfer": 2,
     "speech_tl.phonology": 2,
     "speech_tl.images": 2,

@@ -129,7 +129,9 @@ RULES: dict[str, Normaliser] = {
 """By ISO 639-3 and 639-1 code; a language without a row gets the default rules."""
 
 
-def normaliser(language: str) -> Normaliser:
-    """The rules of a language; `zh-CN` and `sw_ke` fall back on `zh` and `sw`."""
+def normaliser(language: str, stored: Mapping[str, Any] | None = None) -> Normaliser:
+    """The rules of a language, or those that a checkpoint stored; `zh-CN` and `sw_ke` fall back on `zh` and `sw`."""
+    if stored:
+        return Normaliser.from_dict(stored)
     base = re.split("[-_]", language)[0]
     return replace(RULES.get(language.lower(), RULES.get(base.lower(), Normaliser())), language=language)

@@ -35,9 +35,16 @@ def test_a_new_voice_gets_a_file_that_transcribe_takes(
     unadapted = tables["curve"][0]
     assert unadapted["source_error_before"] == unadapted["source_error_after"]
     assert [row["trained_parameters"] for row in tables["curve"][:2]] == [0, 3 * 64]
-    assert {row["method"] for row in tables["differences"]} == {"lhuc", "head"}
+    assert {(row["method"], row["side"]) for row in tables["differences"]} == {
+        (method, side) for method in ("lhuc", "head") for side in ("target", "source")
+    }
     voices = sorted((tmp_path / "voice" / "voices").iterdir())
-    assert len(voices) == len(tables["voices"]) == 6 * len({row["speaker"] for row in tables["voices"]})
+    assert len(voices) == len(tables["targets"]) == 6 * len({row["target"] for row in tables["targets"]})
+    stamps = [voice.stat().st_mtime_ns for voice in voices]
+    again = [*arguments, "--out", str(tmp_path / "voice"), "--resume"]
+    assert command(asr_new_speaker.main, asr_new_speaker.Config, again) == 0
+    resumed = json.loads((tmp_path / "voice" / "metrics.json").read_text())["tables"]
+    assert resumed == tables and [voice.stat().st_mtime_ns for voice in voices] == stamps
     capsys.readouterr()
     clip = next(tiny_speech.rglob("*.wav"), None) or next(tiny_speech.rglob("*.flac"))
     heard = ["--checkpoint", str(run), "--language", "fi", "--speaker", str(voices[0]), "--device", "cpu", str(clip)]

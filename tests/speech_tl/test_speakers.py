@@ -42,17 +42,17 @@ def test_a_voice_is_learned_saved_and_put_back(
     method: speakers.Method, model: ctc.MultilingualCTC, enrolment: Examples, tmp_path: Path
 ) -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    adapted = speakers.adapt(model, enrolment, method=method, folder=tmp_path / "run", steps=4, device="cpu")
+    adapted, made = speakers.adapt(model, enrolment, method=method, folder=tmp_path / "run", steps=4, device="cpu")
     assert all(value.equal(before[name]) for name, value in model.state_dict().items())
     assert list(model.state_dict()) == list(before)
-    changes.write(tmp_path / "voice.safetensors", adapted.changes)
+    changes.write(tmp_path / "voice.safetensors", made)
     again = voices.load(model, tmp_path / "voice.safetensors")
-    said, ours = scores(again, enrolment), scores(adapted.model, enrolment)
+    said, ours = scores(again, enrolment), scores(adapted, enrolment)
     assert said.allclose(ours, atol=2e-3)
     if method != "warp":  # which may find that 1 is best
         assert not said.allclose(scores(model, enrolment), atol=2e-3)
     moved = {name.split(".body.layers.")[-1][:1] if ".body.layers." in name else name.split(".")[0]
-             for name in adapted.changes.tensors}  # fmt: skip
+             for name in made.tensors}  # fmt: skip
     assert moved == {
         "warp": set(),
         "lin": {"encoder"},
@@ -62,22 +62,22 @@ def test_a_voice_is_learned_saved_and_put_back(
         "output_layers": {"1", "heads"},
         "head": {"heads"},
     }.get(method, {"encoder", "0", "1", "heads"})
-    assert not any(name.startswith("heads.sw") for name in adapted.changes.tensors)
+    assert not any(name.startswith("heads.sw") for name in made.tensors)
 
 
 def test_lora_goes_through_peft(model: ctc.MultilingualCTC, enrolment: Examples, tmp_path: Path) -> None:
     pytest.importorskip("peft", reason="peft is not installed")
-    adapted = speakers.adapt(model, enrolment, method="lora", folder=tmp_path / "run", steps=4, device="cpu")
-    assert all("lora_" in name and ".layers.0." in name for name in adapted.changes.tensors)
-    changes.write(tmp_path / "voice.safetensors", adapted.changes)
+    adapted, made = speakers.adapt(model, enrolment, method="lora", folder=tmp_path / "run", steps=4, device="cpu")
+    assert all("lora_" in name and ".layers.0." in name for name in made.tensors)
+    changes.write(tmp_path / "voice.safetensors", made)
     again = voices.load(model, tmp_path / "voice.safetensors")
-    assert scores(again, enrolment).allclose(scores(adapted.model, enrolment), atol=2e-3)
+    assert scores(again, enrolment).allclose(scores(adapted, enrolment), atol=2e-3)
 
 
 def test_unadapted_is_the_model_itself(model: ctc.MultilingualCTC, enrolment: Examples, tmp_path: Path) -> None:
-    adapted = speakers.adapt(model, enrolment, method="unadapted", folder=tmp_path)
-    assert (adapted.trained, dict(adapted.changes.tensors)) == (0, {})
-    assert scores(adapted.model, enrolment).equal(scores(model, enrolment))
+    adapted, made = speakers.adapt(model, enrolment, method="unadapted", folder=tmp_path)
+    assert (made.facts["trained_parameters"], dict(made.tensors)) == (0, {})
+    assert scores(adapted, enrolment).equal(scores(model, enrolment))
 
 
 def test_a_few_seconds_get_a_scale_per_bin(
@@ -85,10 +85,10 @@ def test_a_few_seconds_get_a_scale_per_bin(
 ) -> None:
     enrolment = language.examples(language.valid, model.units("fi"))
     monkeypatch.setattr(speakers, "SHORT", 1e6)
-    short = speakers.adapt(model, enrolment, method="lin", folder=tmp_path / "short", steps=1, device="cpu")
+    _, short = speakers.adapt(model, enrolment, method="lin", folder=tmp_path / "short", steps=1, device="cpu")
     monkeypatch.setattr(speakers, "SHORT", 0.0)
-    long = speakers.adapt(model, enrolment, method="lin", folder=tmp_path / "long", steps=1, device="cpu")
-    assert (short.trained, long.trained) == (64 + 64, 64 * 64 + 64)
+    _, long = speakers.adapt(model, enrolment, method="lin", folder=tmp_path / "long", steps=1, device="cpu")
+    assert [each.facts["trained_parameters"] for each in (short, long)] == [64 + 64, 64 * 64 + 64]
 
 
 def test_the_old_opinion_weighs_less_the_more_is_heard() -> None:
@@ -101,8 +101,8 @@ def test_the_old_opinion_weighs_less_the_more_is_heard() -> None:
 def test_a_file_of_another_checkpoint_is_refused(
     model: ctc.MultilingualCTC, language: Language, enrolment: Examples, tmp_path: Path
 ) -> None:
-    adapted = speakers.adapt(model, enrolment, method="unadapted", folder=tmp_path)
-    changes.write(tmp_path / "voice.safetensors", adapted.changes)
+    _, made = speakers.adapt(model, enrolment, method="unadapted", folder=tmp_path)
+    changes.write(tmp_path / "voice.safetensors", made)
     other = untrained({"fi": language}, Settings(encoder="tiny", device="cpu"), seed=1)
     with pytest.raises(InputError, match="was adapted from another checkpoint"):
         voices.load(other, tmp_path / "voice.safetensors")

@@ -1,0 +1,136 @@
+"""Both sides of a transfer over the amount of target data: what the target gains and what the source loses.
+
+A method that wins on the target by forgetting the source has not won, so every table and picture shows the two. Cells
+of several targets (speakers, languages) at one amount are pooled, utterance by utterance.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from speech_tl.report import Figure, curves
+from speech_tl.results import Evaluation, Row, compare, grouped
+
+BASE = "unadapted"
+"""The method that every other is held against."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One target adapted to by one method from one amount of data."""
+
+    case: str
+    """What was transferred to: `speaker`, `language`."""
+    target: str
+    method: str
+    amount_seconds: float
+    """Asked for; whole clips make it a little less."""
+    seed: int
+    after: Evaluation
+    """Of the target's test clips; empty where all of its clips were learned from."""
+    source_before: Evaluation
+    source_after: Evaluation
+    """Of what the model knew before; empty where nobody asked."""
+    trained_parameters: int
+    cpu_seconds: float
+
+
+def tables(cells: Sequence[Cell]) -> dict[str, list[Row]]:
+    """`curve`: a row per method and amount; `differences`: each against `BASE`, paired, on both sides; `targets`: all.
+
+    Errors are utterance errors in percent.
+    """
+    pooled = grouped(cells, lambda cell: (cell.case, cell.method, cell.amount_seconds, cell.seed))
+    plain = {(cell.case, cell.amount_seconds, cell.seed, cell.target): cell for cell in cells if cell.method == BASE}
+    differences: list[Row] = []
+    for (case, method, amount, seed), own in pooled.items():
+        before = [plain.get((case, amount, seed, cell.target)) for cell in own]
+        if method == BASE or None in before:
+            continue
+        facts = {"case": case, "method": method, "amount_seconds": amount, "seed": seed}
+        sides = {
+            "target": (_pool(own, "after"), _pool([cell for cell in before if cell], "after")),
+            "source": (_pool(own, "source_after"), _pool(own, "source_before")),
+        }
+        for side, (now, then) in sides.items():
+            if now.results:
+                differences += [{**facts, "side": side, **row} for row in compare(now, then)]
+    return {
+        "curve": [_row(*key, own) for key, own in pooled.items()],
+        "differences": differences,
+        "targets": [_row(*key, [cell], cell.target) for key, own in pooled.items() for cell in own],
+    }
+
+
+def pictures(rows: Sequence[Row]) -> list[Figure]:
+    """Of the table `curve`: the target's error over the amount, and both sides of it against each other."""
+    methods = grouped([row for row in rows if row["target_error"] is not None], lambda row: row["method"])
+    falling = {
+        method: [(row["amount_seconds"], row["target_error"]) for row in sorted(own, key=_amount)]
+        for method, own in methods.items()
+    }
+    sides = {
+        method: [
+            (row["source_error_after"], row["target_error"])
+            for row in sorted(own, key=_amount)
+            if row["source_error_after"] is not None
+        ]
+        for method, own in methods.items()
+    }
+    figures = [
+        Figure(
+            "What the target gains",
+            "Utterance error on the target's test clips over the seconds it was adapted with.",
+            curves(falling, x="seconds of target data", y="target error (%)"),
+        )
+    ]
+    if any(sides.values()):
+        figures.append(
+            Figure(
+                "Both sides",
+                "Each method from its least to its most data: down is better for the target, left for the source.",
+                curves(
+                    {name: points for name, points in sides.items() if points}, x="source error (%)", y="target (%)"
+                ),
+            )
+        )
+    return figures
+
+
+def _row(case: str, method: str, amount: float, seed: int, cells: Sequence[Cell], target: str = "") -> Row:
+    errors = {side: _error(_pool(cells, side)) for side in ("after", "source_before", "source_after")}
+    row: dict[str, Any] = {
+        "case": case,
+        "method": method,
+        "amount_seconds": amount,
+        "seed": seed,
+        "target_error": errors["after"].get("utterance_error"),
+        "target_low": errors["after"].get("utterance_error_low"),
+        "target_high": errors["after"].get("utterance_error_high"),
+        "source_error_before": errors["source_before"].get("utterance_error"),
+        "source_error_after": errors["source_after"].get("utterance_error"),
+        "trained_parameters": cells[0].trained_parameters,
+        "cpu_seconds": sum(cell.cpu_seconds for cell in cells) / len(cells),
+    }
+    return {"target": target, **row} if target else row
+
+
+def _pool(cells: Sequence[Cell], side: str) -> Evaluation:
+    """One evaluation of all; an utterance that several targets share counts once for each."""
+    return Evaluation(
+        tuple(
+            replace(result, key=f"{cell.target}/{result.key}")
+            for cell in cells
+            for result in getattr(cell, side).results
+        )
+    )
+
+
+def _error(evaluation: Evaluation) -> Row:
+    """Over all languages together."""
+    together = Evaluation(tuple(replace(result, language="") for result in evaluation.results))
+    return next(iter(together.rows(system="")), {})
+
+
+def _amount(row: Row) -> float:
+    return float(row["amount_seconds"])
