@@ -62,7 +62,7 @@ def tables(cells: Sequence[Cell]) -> dict[str, list[Row]]:
     }
 
 
-def pictures(rows: Sequence[Row]) -> list[Figure]:
+def pictures(rows: Sequence[Row]) -> tuple[Figure, ...]:
     """Of the table `curve`: the target's error over the amount, and both sides of it against each other."""
     methods = grouped([row for row in rows if row["target_error"] is not None], lambda row: row["method"])
     falling = {
@@ -77,6 +77,8 @@ def pictures(rows: Sequence[Row]) -> list[Figure]:
         ]
         for method, own in methods.items()
     }
+    told = {name: points for name, points in sides.items() if points}
+    both = curves(told, x="source error (%)", y="target error (%)")
     figures = [
         Figure(
             "What the target gains",
@@ -84,17 +86,15 @@ def pictures(rows: Sequence[Row]) -> list[Figure]:
             curves(falling, x="seconds of target data", y="target error (%)"),
         )
     ]
-    if any(sides.values()):
+    if told:
         figures.append(
             Figure(
                 "Both sides",
                 "Each method from its least to its most data: down is better for the target, left for the source.",
-                curves(
-                    {name: points for name, points in sides.items() if points}, x="source error (%)", y="target (%)"
-                ),
+                both,
             )
         )
-    return figures
+    return tuple(figures)
 
 
 def _row(case: str, method: str, amount: float, seed: int, cells: Sequence[Cell], target: str = "") -> Row:
