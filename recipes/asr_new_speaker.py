@@ -92,13 +92,14 @@ def main(config: Config) -> Report:
         unheard_texts=config.unheard_texts,
         seed=config.seed,
     )
-    source = _source(config, model, language)
+    source = _clips(model, _source(config, model, language))
     known = _heard(model, source)
 
     # Transfer and train
     if not (config.resume and (config.out / "config.json").exists()):
         configuration.save(config, config.out / "config.json")
     cells: list[Cell] = []
+    tests = {session.speaker: _clips(model, session.test) for session in found}
     for session, seconds in product(found, config.seconds):
         enrolled = _examples(model, speakers.first_seconds(session.enrolment, seconds), language)
         if seconds == max(config.seconds):
@@ -130,7 +131,7 @@ def main(config: Config) -> Report:
                     method,
                     seconds,
                     config.seed,
-                    _heard(adapted, session.test),
+                    _heard(adapted, tests[session.speaker]),
                     known,
                     _heard(adapted, source),
                     trained_parameters=facts["trained_parameters"],
@@ -205,10 +206,12 @@ def _doubt(model: ctc.MultilingualCTC, enrolled: Examples, speaker: str) -> None
         )
 
 
-def _heard(model: ctc.MultilingualCTC, utterances: Sequence[Utterance]) -> Evaluation:
-    if not utterances:
-        return Evaluation(())
-    return evaluate(model, utterances, Clips(utterances, model.sample_rate(utterances[0].language)))
+def _clips(model: ctc.MultilingualCTC, utterances: Sequence[Utterance]) -> Clips | None:
+    return Clips(utterances, model.sample_rate(utterances[0].language)) if utterances else None
+
+
+def _heard(model: ctc.MultilingualCTC, clips: Clips | None) -> Evaluation:
+    return evaluate(model, clips.utterances, clips) if clips else Evaluation(())
 
 
 if __name__ == "__main__":

@@ -117,9 +117,8 @@ def adapt(
         own.encoder.bins(enrolment.clips.sample_rate)  # refuses an encoder without a filterbank
         said["warp"] = own.encoder.warp = best_warp(own, enrolment)
     if method in ("unadapted", "warp"):
-        return own, changes.between(
-            model, own, said | {"trained_parameters": int(method == "warp"), "cpu_seconds": 0.0}
-        )
+        said |= {"trained_parameters": int(method == "warp"), "cpu_seconds": 0.0}
+        return own, changes.between(model, own, said)
     groups = layer_groups(own, language)
     chosen = layers.select(groups, way.layers)
     if way.adapter == "none":
