@@ -31,6 +31,7 @@ from speech_tl.device import chosen
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.evaluate import Evaluation, evaluate
 from speech_tl.models import changes, ctc, voices
+from speech_tl.pseudo_labels import pseudo_labelled
 from speech_tl.report import Report, text, write
 from speech_tl.speakers import Method
 from speech_tl.training import config as configuration
@@ -56,6 +57,9 @@ class Config:
     """Of enrolment; what a speaker has beyond the most of them is tested on."""
     unheard_texts: bool = False
     """Enrol on half of the texts and test on the other half: is it the voice that was learned, or the words?"""
+    pseudo_labels: float | None = None
+    """Learn from what the checkpoint itself writes, where its confidence is at least so many percent, and not from the
+    transcripts, which then serve to test only."""
     source: tuple[str, ...] = ()
     """Recordings of voices that the checkpoint knows, to see what they lose: the validation clips of its run."""
     seed: int = 0
@@ -102,7 +106,11 @@ def main(config: Config) -> Report:
     tests = {session.speaker: _clips(model, session.test) for session in found}
     for session, seconds in product(found, config.seconds):
         enrolled = _examples(model, speakers.first_seconds(session.enrolment, seconds), language)
-        if seconds == max(config.seconds):
+        labels = "transcripts"
+        if config.pseudo_labels is not None:
+            enrolled, kept = pseudo_labelled(model, enrolled.clips, language, least=config.pseudo_labels)
+            labels = f"pseudo-labels of {config.pseudo_labels:g} % and more, {len(kept)} clips"
+        elif seconds == max(config.seconds):
             _doubt(model, enrolled, session.speaker)
         for method in config.methods:
             name = f"{session.speaker}_{method}_{seconds:g}s"
@@ -117,7 +125,7 @@ def main(config: Config) -> Report:
                     folder=config.out / "adaptations" / name,
                     steps=4 if config.tiny else speakers.STEPS,
                     seed=config.seed,
-                    facts={"speaker": session.speaker},
+                    facts={"speaker": session.speaker, "labels": labels},
                     device=config.device,
                 )
                 changes.write(file, made)

@@ -42,6 +42,7 @@ FLOORS = {
     "speech_tl.baselines": 4,
     "speech_tl.figures": 4,
     "speech_tl.speakers": 4,
+    "speech_tl.pseudo_labels": 4,
     "speech_tl.evaluate": 4,
     "speech_tl.transcribe": 4,
     "speech_tl.systems": 5,
