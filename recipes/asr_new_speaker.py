@@ -146,7 +146,7 @@ def main(config: Config) -> Report:
                     cpu_seconds=facts["cpu_seconds"],
                 )
             )
-    measured = tables(cells)
+    measured = tables(cells, base="unadapted")
     report = Report(
         recipe="asr_new_speaker",
         command=shlex.join(["python", "-m", "recipes.asr_new_speaker", *sys.argv[1:]]),

@@ -11,9 +11,6 @@ from typing import Any
 from speech_tl.report import Figure, curves
 from speech_tl.results import Evaluation, Row, compare, grouped
 
-BASE = "unadapted"
-"""The method that every other is held against."""
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -35,25 +32,23 @@ class Cell:
     cpu_seconds: float
 
 
-def tables(cells: Sequence[Cell]) -> dict[str, list[Row]]:
-    """`curve`: a row per method and amount; `differences`: each against `BASE`, paired, on both sides; `targets`: all.
+def tables(cells: Sequence[Cell], *, base: str) -> dict[str, list[Row]]:
+    """`curve`: a row per method and amount; `differences`: what each changes, paired; `targets`: one by one.
 
+    Of the target a method is held against the method `base` at the same amount, of the source against the model before.
     Errors are utterance errors in percent.
     """
     pooled = grouped(cells, lambda cell: (cell.case, cell.method, cell.amount_seconds, cell.seed))
-    plain = {(cell.case, cell.amount_seconds, cell.seed, cell.target): cell for cell in cells if cell.method == BASE}
+    plain = {(cell.case, cell.amount_seconds, cell.seed, cell.target): cell for cell in cells if cell.method == base}
     differences: list[Row] = []
     for (case, method, amount, seed), own in pooled.items():
-        before = [plain.get((case, amount, seed, cell.target)) for cell in own]
-        if method == BASE or None in before:
-            continue
         facts = {"case": case, "method": method, "amount_seconds": amount, "seed": seed}
-        sides = {
-            "target": (_pool(own, "after"), _pool([cell for cell in before if cell], "after")),
-            "source": (_pool(own, "source_after"), _pool(own, "source_before")),
-        }
+        rivals = [plain[key] for cell in own if (key := (case, amount, seed, cell.target)) in plain]
+        sides = {"source": (_pool(own, "source_after"), _pool(own, "source_before"))}
+        if method != base and len(rivals) == len(own):
+            sides["target"] = (_pool(own, "after"), _pool(rivals, "after"))
         for side, (now, then) in sides.items():
-            if now.results:
+            if now.results and method != base:
                 differences += [{**facts, "side": side, **row} for row in compare(now, then)]
     return {
         "curve": [_row(*key, own) for key, own in pooled.items()],

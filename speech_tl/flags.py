@@ -97,12 +97,13 @@ def prepared(flags: Recordings, *, seed: int, made_in: Path, tiny: bool = False)
         division=division,
         sample_rates=by_language(flags.sample_rate, int, flag="--sample-rate"),
         train_minutes=by_language(flags.train_minutes, float, flag="--train-minutes"),
-        phones=dict(_language_and_source(value) for value in flags.phones),
+        phones=dict(language_and_source(value) for value in flags.phones),
         seed=seed,
     )
 
 
-def _language_and_source(value: str) -> tuple[str, str]:
+def language_and_source(value: str) -> tuple[str, str]:
+    """`lit=espeak:lt` -> ("lit", "espeak:lt")."""
     language, _, source = value.partition("=")
     if not (language and source):
         raise InputError(f"--phones got {value!r}; expected LANGUAGE=SOURCE, such as lit=espeak:lt or arb=ipa")

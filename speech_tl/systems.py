@@ -26,7 +26,7 @@ from speech_tl.phonology.sounds import PHONES
 from speech_tl.phonology.units import Units
 from speech_tl.results import Row
 from speech_tl.torchaudio_shim import torchaudio
-from speech_tl.training.loop import History, Plan, fit
+from speech_tl.training.loop import History, Plan, Terms, fit
 from speech_tl.training.sampling import GroupBatches
 from speech_tl.training.seeding import Streams, seed_everything
 
@@ -115,12 +115,18 @@ def train(
     plan: Plan,
     folder: Path,
     seed: int,
+    rates: Mapping[str, float] | None = None,
+    penalties: Terms | None = None,
     resume: bool = False,
 ) -> System:
     """Trains a model on the languages and keeps the best of its validations.
 
     The loss is CTC on the batch's own head; the language of a batch is drawn with temperature. What is kept is the
     model with the lowest character error on the validation clips.
+
+    Args:
+        rates: parameter name -> factor on the learning rate.
+        penalties: further losses, named.
     """
     print(f"training {name} on {', '.join(data)} in {folder}", file=sys.stderr, flush=True)
     seed_everything(seed)
@@ -148,7 +154,8 @@ def train(
         weights = {"intermediate_ctc": settings.intermediate, "phone_ctc": settings.phones}
         weights = {name: weight for name, weight in weights.items() if name in losses}
         weights["ctc"] = 1 - sum(weights.values())
-        return {name: weights[name] * loss for name, loss in losses.items()}
+        weighted = {name: weights[name] * loss for name, loss in losses.items()}
+        return {**weighted, **(penalties(model, batch, progress) if penalties else {})}
 
     history = fit(
         model,
@@ -159,6 +166,7 @@ def train(
         streams=streams,
         validate=partial(_validation_error, data=data),
         on_best=lambda best: ctc.save(best, folder / "checkpoint"),
+        rates=rates,
         resume=resume,
         device=settings.device,
     )

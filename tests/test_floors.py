@@ -47,6 +47,7 @@ FLOORS = {
     "speech_tl.transcribe": 4,
     "speech_tl.systems": 5,
     "speech_tl.flags": 6,
+    "speech_tl.languages": 6,
     "recipes": 7,
 }
 STRANGERS = {("speech_tl.transfer", "speech_tl.training")}

@@ -131,10 +131,16 @@ COMMANDS = commands(TEXT)
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the README's user stands; `my_recordings/` (with metadata.csv) and `talk.wav` are theirs."""
+    """Where the README's user stands; two folders of recordings and `talk.wav` are theirs, one language is new."""
     folder = tmp_path_factory.mktemp("readme")
     build(folder / "my_recordings", size="tiny")
     (folder / "my_recordings" / "synthesis.json").unlink()
+    shutil.copytree(folder / "my_recordings", folder / "other_recordings")
+    header, *rows = (folder / "other_recordings" / "metadata.csv").read_text("utf-8").splitlines()
+    place = header.split(",").index("language")
+    others = [cells for row in rows if (cells := row.split(","))[place] == "it"]
+    kept = [",".join([*cells[:place], "co", *cells[place + 1 :]]) for cells in others]
+    (folder / "other_recordings" / "metadata.csv").write_text("\n".join([header, *kept]) + "\n", "utf-8")
     shutil.copy(folder / "my_recordings" / "it-m4" / "000.wav", folder / "talk.wav")
     return folder
 

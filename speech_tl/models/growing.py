@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from speech_tl.errors import InputError, unknown_name
-from speech_tl.models.ctc import MultilingualCTC, vocabulary_digest
+from speech_tl.models.ctc import PHONE_HEAD, MultilingualCTC, MultilingualCTCConfig, vocabulary_digest
 from speech_tl.phonology.units import Units
 
 
@@ -48,6 +48,34 @@ def add_language(
     if normaliser:
         config.normalisers[language] = normaliser
     config.digest, config.calibration = vocabulary_digest(config.symbols), {}
+
+
+def alone(
+    model: MultilingualCTC,
+    language: str,
+    units: Units,
+    *,
+    sample_rate: int,
+    phones: Units | None = None,
+    normaliser: dict[str, Any] | None = None,
+) -> MultilingualCTC:
+    """A model of the same architecture with weights of its own that knows one language: the baseline from scratch.
+
+    Raises:
+        InputError: the architecture was pretrained elsewhere, and cannot be had without its weights.
+    """
+    if not model.config.from_scratch:
+        raise InputError(f"a pretrained {model.config.encoder['model_type']} has no counterpart from scratch to train")
+    symbols = {language: units.symbols} | ({PHONE_HEAD: phones.symbols} if phones else {})
+    config = MultilingualCTCConfig(
+        encoder=model.config.encoder,
+        symbols=symbols,
+        head_of={language: language},
+        rate_of={language: sample_rate},
+        least_frames=model.config.least_frames,
+        normalisers={language: normaliser} if normaliser else {},
+    )
+    return MultilingualCTC(config)
 
 
 def add_symbols(model: MultilingualCTC, language: str, units: Units) -> tuple[str, ...]:

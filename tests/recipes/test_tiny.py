@@ -7,7 +7,7 @@ import pytest
 from safetensors.torch import load_file
 
 from nmt_zero_shot import grammar
-from recipes import asr_multilingual, asr_new_speaker, nmt_decoding_speed, nmt_zero_shot
+from recipes import asr_multilingual, asr_new_language, asr_new_speaker, nmt_decoding_speed, nmt_zero_shot
 from speech_tl import transcribe
 from speech_tl.models import ctc
 from speech_tl.training.config import command
@@ -20,6 +20,26 @@ def run(tiny_speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     arguments += ["--phones", "fi=espeak:fi"]  # with pronunciations for one language and none for the other
     assert command(asr_multilingual.main, asr_multilingual.Config, [*arguments, "--device", "cpu"]) == 0
     return out
+
+
+def test_a_new_language_gets_a_head_and_the_old_ones_keep_theirs(run: Path, tiny_speech: Path, tmp_path: Path) -> None:
+    arguments = ["--tiny", "--checkpoint", str(run), "--data", str(tiny_speech), "--language", "it", "--device", "cpu"]
+    arguments += ["--source", str(tiny_speech), "--methods", "scratch", "head", "full", "--out", str(tmp_path / "it")]
+    assert command(asr_new_language.main, asr_new_language.Config, arguments) == 0
+    tables = json.loads((tmp_path / "it" / "metrics.json").read_text())["tables"]
+    scratch, head, full = tables["curve"]
+    assert [row["method"] for row in tables["curve"]] == ["scratch", "head", "full"]
+    assert scratch["source_error_after"] is None
+    assert head["source_error_after"] == head["source_error_before"]
+    assert full["trained_parameters"] > 50 * head["trained_parameters"]
+    differences = {(row["method"], row["side"], row["language"]): row for row in tables["differences"]}
+    assert set(differences) == {
+        (method, side, language)
+        for method in ("head", "full")
+        for side, language in (("target", "it"), ("source", "fi"), ("source", "sw"))
+    }
+    assert differences["head", "source", "sw"]["cer_difference"] == 0
+    assert sorted(ctc.load(tmp_path / "it" / "full_all").languages) == ["fi", "it", "sw"]
 
 
 def test_a_new_voice_gets_a_file_that_transcribe_takes(

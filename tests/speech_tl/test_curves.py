@@ -32,29 +32,30 @@ CELLS = [
 
 def test_targets_are_pooled_and_the_source_counts_once_for_each() -> None:
     """Unadapted 3 of 4 wrong, with the head 1 of 4; of the source 1 of 2 + 2 heard wrong afterwards, none before."""
-    rows = {row["method"]: row for row in tables(CELLS)["curve"]}
+    rows = {row["method"]: row for row in tables(CELLS, base="unadapted")["curve"]}
     assert (rows["unadapted"]["target_error"], rows["head"]["target_error"]) == (75.0, 25.0)
     assert (rows["head"]["source_error_before"], rows["head"]["source_error_after"]) == (0.0, 25.0)
     assert (rows["head"]["trained_parameters"], rows["head"]["cpu_seconds"]) == (7, 2.0)
 
 
-def test_each_method_is_held_against_the_unadapted_model_on_both_sides() -> None:
-    found = {row["side"]: row for row in tables(CELLS)["differences"]}
+def test_each_method_is_held_against_the_base_and_against_before() -> None:
+    found = {row["side"]: row for row in tables(CELLS, base="unadapted")["differences"]}
     assert found["target"]["utterance_error_difference"] == pytest.approx(-50.0)
     assert (found["target"]["wins"], found["target"]["losses"]) == (2, 0)
     assert found["source"]["utterance_error_difference"] == pytest.approx(25.0)
-    assert not tables(CELLS[2:])["differences"], "nothing to hold them against"
+    alone = tables(CELLS[2:], base="unadapted")["differences"]
+    assert [row["side"] for row in alone] == ["source"], "nothing to hold the target against"
 
 
 def test_a_target_without_test_clips_has_no_error() -> None:
     nothing = Evaluation(())
     alone = Cell("speaker", "a", "head", 5.0, 0, nothing, nothing, nothing, trained_parameters=7, cpu_seconds=1.0)
-    (row,) = tables([alone])["curve"]
+    (row,) = tables([alone], base="unadapted")["curve"]
     assert (row["target_error"], row["source_error_after"]) == (None, None)
-    assert [row["target"] for row in tables(CELLS)["targets"]] == ["a", "b", "a", "b"]
+    assert [row["target"] for row in tables(CELLS, base="unadapted")["targets"]] == ["a", "b", "a", "b"]
 
 
 def test_pictures_of_one_side_or_both() -> None:
-    rows = tables([*CELLS, cell("a", "head", heard("a", True, True), KNOWN, amount=10.0)])["curve"]
+    rows = tables([*CELLS, cell("a", "head", heard("a", True, True), KNOWN, amount=10.0)], base="unadapted")["curve"]
     assert [figure.title for figure in pictures(rows)] == ["What the target gains", "Both sides"]
     assert len(pictures([{**row, "source_error_after": None} for row in rows])) == 1

@@ -1,0 +1,210 @@
+"""A recogniser learns one more language from little of it: many ways, beside one that starts from scratch.
+
+The lecture's advice is a fresh head on kept lower layers; with more data more of the layers are worth retraining, and
+what the old languages pay for it is in the same row. What comes out is one checkpoint for each method and amount, which
+speaks the old languages too.
+
+    python -m recipes.asr_new_language --checkpoint runs/words --data D/lithuanian_speech_commands \\
+        --train-speakers 1 2 4 8 16 --methods scratch head output_layers full full_conservative \\
+        --source D/fsdd_english_digits D/arabic_speech_commands --out runs/lithuanian
+
+No figure has been measured with it yet.
+"""
+
+import shlex
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from speech_tl import languages
+from speech_tl.augmentation import AS_RECORDED, NEW_VOICES
+from speech_tl.curves import Cell, pictures, tables
+from speech_tl.data import splits
+from speech_tl.data.manifest import read
+from speech_tl.data.preparation import Division, Language, prepare
+from speech_tl.device import chosen
+from speech_tl.errors import InputError
+from speech_tl.evaluate import Evaluation, evaluate
+from speech_tl.flags import language_and_source
+from speech_tl.languages import Method
+from speech_tl.models import ctc
+from speech_tl.report import Report, text, write
+from speech_tl.systems import Settings
+from speech_tl.training import config as configuration
+from speech_tl.training.config import command
+from speech_tl.training.loop import Plan
+
+
+@dataclass(frozen=True)
+class Config:
+    checkpoint: Path
+    """A run of asr_multilingual, or its checkpoint."""
+    data: tuple[str, ...]
+    """Recordings of the new language."""
+    language: str = ""
+    """Its ISO 639-3 code; may be left out where the recordings hold one language."""
+    methods: tuple[Method, ...] = ("scratch", "head", "full")
+    """Ways to learn it."""
+    train_minutes: tuple[float, ...] = ()
+    """Amounts of training speech; all that there is if none, and no train-speakers."""
+    train_speakers: tuple[int, ...] = ()
+    """Amounts as numbers of speakers, the first of them in order."""
+    test_speakers: int | None = None
+    """Test on the last so many speakers; as the corpus is divided if none."""
+    phones: tuple[str, ...] = ()
+    """Where pronunciations come from, LANGUAGE=SOURCE as in asr_multilingual, if the checkpoint learned with phones."""
+    source: tuple[str, ...] = ()
+    """Recordings of the old languages: what they lose is measured on the test clips of the checkpoint's run."""
+    replay: bool = False
+    """Go on training with the old languages' recordings in --source, which the isolated head alone does not need."""
+    steps: int = 1000
+    """Updates of every method."""
+    peak_rate: float = 1e-3
+    """Learning rate after the warm-up."""
+    validate_every: int = 100
+    """Updates between validations, and between saved states."""
+    augment_after: float = 0.1
+    """Share of the updates after which clips are varied; 0 is from the start, 1 is never."""
+    batch_seconds: float = 32.0
+    """Padded seconds of audio in a batch."""
+    batch_clips: int = 16
+    """Most utterances in a batch."""
+    seed: int = 0
+    """Of everything random."""
+    out: Path = Path("runs/asr_new_language")
+    """Where the run is kept, with a checkpoint for each method and amount."""
+    resume: bool = False
+    """Continue the run in --out."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    tiny: bool = False
+    """A few updates, to see that everything works."""
+
+
+def main(config: Config) -> Report:
+    began = time.monotonic()
+    chosen(config.device)
+    config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
+    if config.train_minutes and config.train_speakers:
+        raise InputError("--train-minutes and --train-speakers are two ways to say how much: give one of them")
+
+    # Model
+    model = ctc.load(config.checkpoint, device=chosen(config.device))
+
+    # Data
+    source = _source(config, model)
+    known = _heard(model, source)
+    if config.replay and not source:
+        raise InputError("--replay goes on with the old languages' recordings: name them with --source")
+    if config.phones and ctc.PHONE_HEAD not in model.heads:
+        raise InputError(f"--phones {' '.join(config.phones)}: {config.checkpoint} was trained without phones")
+    amounts = {f"{n:g}min": _language(config, model, minutes=n) for n in config.train_minutes}
+    amounts |= {f"{n}speakers": _language(config, model, speakers=n) for n in config.train_speakers}
+    amounts = amounts or {"all": _language(config, model)}
+    print("\n".join(each.description for each in amounts.values()), file=sys.stderr)
+
+    # Transfer and train
+    if not (config.resume and (config.out / "config.json").exists()):
+        configuration.save(config, config.out / "config.json")
+        splits.save({each.code: each.split for each in amounts.values()}, config.out / "splits.json")
+    steps = 8 if config.tiny else config.steps
+    plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=min(steps, config.validate_every), average=0.99)
+    settings = Settings(
+        augmentation=NEW_VOICES if config.augment_after < 1 else AS_RECORDED,
+        augment_after=config.augment_after,
+        batch_seconds=config.batch_seconds,
+        batch_clips=config.batch_clips,
+        device=config.device,
+    )
+    cells: list[Cell] = []
+    for amount, language in amounts.items():
+        for method in config.methods:
+            learned = languages.learn(
+                model,
+                language,
+                method=method,
+                settings=settings,
+                plan=plan,
+                folder=config.out / f"{method}_{amount}",
+                seed=config.seed,
+                replay=source if config.replay else None,
+                resume=config.resume,
+            )
+
+            # Evaluate
+            cells.append(
+                Cell(
+                    "language",
+                    language.code,
+                    method,
+                    3600 * language.train.hours,
+                    config.seed,
+                    evaluate(learned.model, language.test.utterances, language.test),
+                    known,
+                    Evaluation(()) if method == "scratch" else _heard(learned.model, source),
+                    trained_parameters=learned.trained_parameters,
+                    cpu_seconds=learned.cpu_seconds,
+                )
+            )
+    measured = tables(cells, base="scratch")
+    report = Report(
+        recipe="asr_new_language",
+        command=shlex.join(["python", "-m", "recipes.asr_new_language", *sys.argv[1:]]),
+        seed=config.seed,
+        device=chosen(config.device),
+        seconds=time.monotonic() - began,
+        tables=measured,
+        sections=pictures(measured["curve"]),
+        notes=tuple(each.description for each in amounts.values()),
+    )
+    write(report, config.out)
+    print(text(measured["curve"]))
+    return report
+
+
+def _language(
+    config: Config, model: ctc.MultilingualCTC, *, minutes: float | None = None, speakers: int | None = None
+) -> Language:
+    """The new language with so much of its training speech; the test clips are always the same."""
+    division = Division(
+        train_speakers={"": speakers} if speakers else None,
+        test_speakers={"": config.test_speakers} if config.test_speakers else None,
+    )
+    found = prepare(
+        config.data,
+        languages=(config.language,) if config.language else (),
+        division=division,
+        sample_rates={"": max(model.config.rate_of.values())},
+        train_minutes={"": minutes} if minutes else None,
+        phones=dict(language_and_source(value) for value in config.phones),
+        seed=config.seed,
+    )
+    if len(found) > 1:
+        raise InputError(f"{' '.join(config.data)} hold {', '.join(found)}: say which with --language")
+    return next(iter(found.values()))
+
+
+def _source(config: Config, model: ctc.MultilingualCTC) -> dict[str, Language]:
+    """The old languages, divided as they were for the checkpoint's own run."""
+    if not config.source:
+        return {}
+    file = next((at / "splits.json" for at in (config.checkpoint, config.checkpoint.parent) if at.is_dir()), None)
+    if file is None or not file.is_file():
+        raise InputError(f"no splits.json beside {config.checkpoint}: without it nobody knows what it was trained on")
+    present = {utterance.language for source in config.source for utterance in read(source)}
+    rates = {code: model.sample_rate(code) for code in model.languages if code in present}
+    if not rates:
+        raise InputError(f"{' '.join(config.source)} hold {', '.join(present)}: none that the checkpoint knows")
+    return prepare(
+        config.source, languages=tuple(rates), division=Division(split_file=file), sample_rates=rates, seed=config.seed
+    )
+
+
+def _heard(model: ctc.MultilingualCTC, old: Mapping[str, Language]) -> Evaluation:
+    return sum((evaluate(model, each.test.utterances, each.test) for each in old.values()), Evaluation(()))
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main, Config))

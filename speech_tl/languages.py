@@ -1,0 +1,164 @@
+"""A model learns one more language: which of its layers move, and what the languages it knows pay for it.
+
+The new language always gets a head of its own. Kept lower layers under a fresh head are the lecture's picture (Huang et
+al., 2013); with more data upper layers, then all of them, are worth retraining, after the head has been warmed up alone
+(Kumar et al., 2022: fine-tuning under a random head distorts what was learned). A model from scratch stands beside.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from speech_tl.data.batches import SpeechBatch
+from speech_tl.data.preparation import Language
+from speech_tl.errors import unknown_name
+from speech_tl.models.ctc import PHONE_HEAD, MultilingualCTC, layer_groups
+from speech_tl.models.growing import add_language, alone
+from speech_tl.phonology.sounds import PHONES
+from speech_tl.systems import Settings, train
+from speech_tl.training.loop import Plan
+from speech_tl.training.run import Terms
+from speech_tl.transfer import layers
+from speech_tl.transfer.conservative import clone, l2_sp, output_kl, weights
+
+Method = Literal["scratch", "head", "output_layers", "input_layers", "full", "discriminative", "full_conservative"]
+METHODS: tuple[Method, ...] = get_args(Method)
+
+WARM_UP = 0.2
+"""Share of the updates in which the new head learns alone, before others join it."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How one method learns a language."""
+
+    layers: str
+    """What is trained beside the new head, as `transfer.layers.select` takes it."""
+    decay: float = 1.0
+    """From layer to layer downwards, the new head learning fastest."""
+    conservative: bool = False
+
+
+WAYS: Mapping[Method, Way] = {
+    "scratch": Way("all"),
+    "head": Way("output:1"),
+    "output_layers": Way("output:2"),
+    "input_layers": Way("input:2"),
+    "full": Way("all"),
+    "discriminative": Way("all", decay=0.5),
+    "full_conservative": Way("all", conservative=True),
+}
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A model that knows the language, and what it took."""
+
+    model: MultilingualCTC
+    trained_parameters: int
+    cpu_seconds: float
+
+
+def learn(
+    model: MultilingualCTC,
+    language: Language,
+    *,
+    method: Method,
+    settings: Settings,
+    plan: Plan,
+    folder: Path,
+    seed: int,
+    replay: Mapping[str, Language] | None = None,
+    resume: bool = False,
+) -> Learned:
+    """A copy of `model` that knows `language` too, the best of its validations; `model` itself stays as it is.
+
+    Args:
+        plan: of all updates, with its number of steps; the head's warm-up is part of them.
+        replay: recordings of old languages to go on training with; drawn with the settings' temperature.
+
+    Raises:
+        InputError: a method that there is not, or a language that the model knows.
+    """
+    if method not in WAYS:
+        raise unknown_name("method", method, METHODS)
+    way, code, rate = WAYS[method], language.code, language.train.sample_rate
+    known = language.normaliser.to_dict()
+    if method == "scratch":
+        phones = PHONES if language.pronunciations else None
+        own = alone(model, code, language.units, sample_rate=rate, phones=phones, normaliser=known)
+        count, one = _trained(own), {code: language}
+        system = train(method, own, one, settings=settings, plan=plan, folder=folder, seed=seed, resume=resume)
+        return Learned(system.model, count, system.history.train_seconds)
+    own = copy.deepcopy(model)
+    add_language(own, code, language.units, sample_rate=rate, normaliser=known)
+    data = {code: language, **(replay or {})}
+    isolated = replace(settings, intermediate=0.0, phones=0.0)  # a frozen encoder learns nothing from other losses
+    fitted = partial(train, seed=seed, resume=resume)
+    total = plan.steps or 1
+    warm = total if method == "head" else max(1, round(WARM_UP * total))
+    groups = layer_groups(own, code)
+    layers.train_only(own, groups, layers.select(groups, "output:1"))
+    held, count = layers.frozen(own), _trained(own)
+    warmed = fitted(
+        "head",
+        own,
+        {code: language},
+        settings=isolated,
+        plan=replace(plan, steps=warm, minutes=None, epochs=None),
+        folder=folder if method == "head" else folder / "head",
+    )
+    layers.check_frozen(own, held)
+    if method == "head":
+        return Learned(warmed.model, count, warmed.history.train_seconds)
+    own = warmed.model
+    groups = layer_groups(own, code)
+    chosen = (*layers.select(groups, way.layers), *layers.select(groups, "output:1"))
+    layers.train_only(own, groups, chosen)
+    for old in replay or ():  # their heads follow the layers below
+        own.heads[own.config.head_of[old]].requires_grad_(True)
+    if PHONE_HEAD in own.heads and language.pronunciations and way.layers == "all":
+        own.heads[PHONE_HEAD].requires_grad_(True)
+    held, count = layers.frozen(own), _trained(own)
+    factors = layers.discriminative(dict.fromkeys(chosen), decay=way.decay)
+    system = fitted(
+        method,
+        own,
+        data,
+        settings=settings,
+        plan=replace(plan, steps=total - warm, minutes=None, epochs=None),
+        folder=folder,
+        rates=layers.rates(own, groups, factors),
+        penalties=_stay(model, own) if way.conservative else None,
+    )
+    layers.check_frozen(own, held)
+    return Learned(system.model, count, warmed.history.train_seconds + system.history.train_seconds)
+
+
+def _trained(model: nn.Module) -> int:
+    return sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+
+
+def _stay(before: MultilingualCTC, own: MultilingualCTC, *, say: float = 1.0, pull: float = 1e-3) -> Terms:
+    """The old heads go on saying of the new recordings what they said (Li & Hoiem, 2017), and weights stay near."""
+    anchor = clone(before)
+    start = {name: value for name, value in weights(own).items() if name in dict(before.named_parameters())}
+
+    def terms(model: MultilingualCTC, batch: SpeechBatch, _progress: float) -> dict[str, Tensor]:
+        anchor.to(batch.audio.device)  # type: ignore[arg-type]
+        old = [code for code in anchor.languages if anchor.sample_rate(code) == model.sample_rate(batch.language)]
+        far = [batch.audio.new_zeros(())]
+        for code in old:
+            now, frames = model.log_probabilities(batch.audio, batch.audio_lengths, code)
+            then, _ = anchor.log_probabilities(batch.audio, batch.audio_lengths, code)
+            far.append(output_kl(now, then, frames))
+        near = {name: value.to(batch.audio.device) for name, value in start.items()}
+        return {"output_kl": say * torch.stack(far).sum() / max(1, len(old)), "l2_sp": pull * l2_sp(model, near)}
+
+    return terms

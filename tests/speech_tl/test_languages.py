@@ -1,0 +1,86 @@
+"""One more language: a head of its own, the layers that a method names, and the others to the byte."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from speech_tl import languages
+from speech_tl.data.preparation import Language, prepare
+from speech_tl.errors import InputError
+from speech_tl.models import ctc
+from speech_tl.systems import Settings, untrained
+from speech_tl.training.loop import Plan
+
+SETTINGS = Settings(encoder="tiny", device="cpu")
+PLAN = Plan(steps=5, peak_rate=1e-3, warmup_steps=1, validate_every=5)
+
+
+@pytest.fixture(scope="module")
+def data(tiny_speech: Path) -> dict[str, Language]:
+    return prepare([str(tiny_speech)], languages=("fi", "it"), sample_rates={"": 8000})
+
+
+@pytest.fixture(scope="module")
+def model(data: dict[str, Language]) -> ctc.MultilingualCTC:
+    return untrained({"fi": data["fi"]}, SETTINGS, seed=0).train(False)
+
+
+def learned(
+    model: ctc.MultilingualCTC, data: dict[str, Language], method: languages.Method, folder: Path
+) -> languages.Learned:
+    return languages.learn(model, data["it"], method=method, settings=SETTINGS, plan=PLAN, folder=folder, seed=0)
+
+
+@pytest.mark.parametrize("method", languages.METHODS)
+def test_what_a_method_names_moves_and_nothing_else(
+    method: languages.Method, model: ctc.MultilingualCTC, data: dict[str, Language], tmp_path: Path
+) -> None:
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    found = learned(model, data, method, tmp_path)
+    assert all(value.equal(before[name]) for name, value in model.state_dict().items())
+    after = found.model.state_dict()
+    if method == "scratch":
+        assert found.model.languages == ("it",)
+        return
+    moved = {
+        name.split(".body.layers.")[-1][:1] if ".body.layers." in name else name.split(".")[0]
+        for name, value in before.items()
+        if not value.equal(after[name])
+    }
+    named = {"head": set(), "output_layers": {"1"}, "input_layers": {"encoder", "0"}}
+    assert moved == named.get(method, {"encoder", "0", "1"})
+    assert sorted(found.model.languages) == ["fi", "it"]
+    assert after["heads.fi.weight"].equal(before["heads.fi.weight"])
+    assert (tmp_path / "checkpoint" / "model.safetensors").is_file()
+
+
+def test_an_isolated_head_changes_no_old_language(
+    model: ctc.MultilingualCTC, data: dict[str, Language], tmp_path: Path
+) -> None:
+    found = learned(model, data, "head", tmp_path)
+    head = found.model.heads["it"]
+    assert found.trained_parameters == sum(weight.numel() for weight in head.parameters())
+    audio, samples = data["fi"].test[0][None], torch.tensor([data["fi"].test.lengths[0]])
+    with torch.no_grad():
+        ours, before = (each.log_probabilities(audio, samples, "fi")[0] for each in (found.model, model))
+    assert ours.equal(before)
+
+
+def test_replay_goes_on_with_the_old_languages(
+    model: ctc.MultilingualCTC, data: dict[str, Language], tmp_path: Path
+) -> None:
+    found = languages.learn(
+        model, data["it"], method="full", settings=SETTINGS, plan=PLAN, folder=tmp_path, seed=0,
+        replay={"fi": data["fi"]},
+    )  # fmt: skip
+    assert not found.model.state_dict()["heads.fi.weight"].equal(model.state_dict()["heads.fi.weight"])
+
+
+def test_a_language_that_is_known_and_a_method_that_is_not(
+    model: ctc.MultilingualCTC, data: dict[str, Language], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="has a head 'fi' already"):
+        languages.learn(model, data["fi"], method="head", settings=SETTINGS, plan=PLAN, folder=tmp_path, seed=0)
+    with pytest.raises(InputError, match="unknown method 'fulll'; did you mean 'full'"):
+        learned(model, data, "fulll", tmp_path)  # type: ignore[arg-type]
