@@ -26,7 +26,7 @@ from speech_tl.data.manifest import read
 from speech_tl.data.preparation import Division, Language, prepare
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
-from speech_tl.evaluate import Evaluation, evaluate
+from speech_tl.evaluate import Evaluation, evaluate, splits_of
 from speech_tl.flags import language_and_source
 from speech_tl.languages import Method
 from speech_tl.models import ctc
@@ -190,8 +190,8 @@ def _source(config: Config, model: ctc.MultilingualCTC) -> dict[str, Language]:
     """The old languages, divided as they were for the checkpoint's own run."""
     if not config.source:
         return {}
-    file = next((at / "splits.json" for at in (config.checkpoint, config.checkpoint.parent) if at.is_dir()), None)
-    if file is None or not file.is_file():
+    file = splits_of(config.checkpoint)
+    if file is None:
         raise InputError(f"no splits.json beside {config.checkpoint}: without it nobody knows what it was trained on")
     present = {utterance.language for source in config.source for utterance in read(source)}
     rates = {code: model.sample_rate(code) for code in model.languages if code in present}

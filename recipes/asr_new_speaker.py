@@ -29,7 +29,7 @@ from speech_tl.data.preparation import Division, divided
 from speech_tl.data.text import normaliser
 from speech_tl.device import chosen
 from speech_tl.errors import InputError, unknown_name
-from speech_tl.evaluate import Evaluation, evaluate
+from speech_tl.evaluate import Evaluation, evaluate, splits_of
 from speech_tl.models import changes, ctc, voices
 from speech_tl.pseudo_labels import pseudo_labelled
 from speech_tl.report import Report, text, write
@@ -190,8 +190,8 @@ def _source(config: Config, model: ctc.MultilingualCTC, language: str) -> tuple[
     """The validation clips of the checkpoint's own run: known voices, recordings it was not trained on."""
     if not config.source:
         return ()
-    file = next((at / "splits.json" for at in (config.checkpoint, config.checkpoint.parent) if at.is_dir()), None)
-    if file is None or not file.is_file():
+    file = splits_of(config.checkpoint)
+    if file is None:
         raise InputError(f"no splits.json beside {config.checkpoint}: without it nobody knows which voices it knows")
     _, utterances = _recordings(config.source, language, model)
     say = normaliser(language, model.config.normalisers.get(language))

@@ -33,7 +33,7 @@ from speech_tl.report import Report, text
 from speech_tl.results import Evaluation, Result, compare, grouped, scored
 from speech_tl.training.config import command
 
-__all__ = ["Config", "Evaluation", "Result", "compare", "evaluate", "main"]
+__all__ = ["Config", "Evaluation", "Result", "compare", "evaluate", "main", "splits_of"]
 
 
 class Waveforms(Protocol):
@@ -165,7 +165,7 @@ def _chosen(config: Config, model: MultilingualCTC) -> dict[str, list[Utterance]
     for language in config.languages:
         if language not in corpora:
             raise unknown_name("language", language, corpora, where=" ".join(config.data))
-    division = Division(split_file=_splits_of(config.checkpoint))
+    division = Division(split_file=splits_of(config.checkpoint))
     chosen: dict[str, list[Utterance]] = {}
     for language in config.languages or corpora:
         normalise = normaliser(language, model.config.normalisers.get(model.known(language)))
@@ -180,7 +180,7 @@ def _chosen(config: Config, model: MultilingualCTC) -> dict[str, list[Utterance]
     return chosen
 
 
-def _splits_of(checkpoint: Path) -> Path | None:
+def splits_of(checkpoint: Path) -> Path | None:
     """The splits.json of the run that a checkpoint belongs to: RUN, RUN/systems/NAME, or the checkpoint in either."""
     folder = checkpoint.resolve()
     places = (folder, *list(folder.parents)[:3])

@@ -19,7 +19,7 @@ from speech_tl.data.batches import SpeechBatch
 from speech_tl.data.preparation import Language
 from speech_tl.errors import unknown_name
 from speech_tl.models.ctc import PHONE_HEAD, MultilingualCTC, layer_groups
-from speech_tl.models.growing import add_language, alone
+from speech_tl.models.growing import add_language, alone, beside
 from speech_tl.phonology.sounds import PHONES
 from speech_tl.systems import Settings, train
 from speech_tl.training.loop import Plan
@@ -27,7 +27,16 @@ from speech_tl.training.run import Terms
 from speech_tl.transfer import layers
 from speech_tl.transfer.conservative import clone, l2_sp, output_kl, weights
 
-Method = Literal["scratch", "head", "output_layers", "input_layers", "full", "discriminative", "full_conservative"]
+Method = Literal[
+    "scratch",
+    "head",
+    "output_layers",
+    "input_layers",
+    "full",
+    "discriminative",
+    "full_conservative",
+    "progressive",
+]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 WARM_UP = 0.2
@@ -53,6 +62,7 @@ WAYS: Mapping[Method, Way] = {
     "full": Way("all"),
     "discriminative": Way("all", decay=0.5),
     "full_conservative": Way("all", conservative=True),
+    "progressive": Way("all"),
 }
 
 
@@ -90,11 +100,16 @@ def learn(
         raise unknown_name("method", method, METHODS)
     way, code, rate = WAYS[method], language.code, language.train.sample_rate
     known = language.normaliser.to_dict()
-    if method == "scratch":
-        phones = PHONES if language.pronunciations else None
-        own = alone(model, code, language.units, sample_rate=rate, phones=phones, normaliser=known)
-        count, one = _trained(own), {code: language}
-        system = train(method, own, one, settings=settings, plan=plan, folder=folder, seed=seed, resume=resume)
+    if method in ("scratch", "progressive"):
+        if method == "scratch":
+            phones = PHONES if language.pronunciations else None
+            own = alone(model, code, language.units, sample_rate=rate, phones=phones, normaliser=known)
+        else:
+            own = beside(model, code, language.units, sample_rate=rate, normaliser=known)
+        count, held = _trained(own), layers.frozen(own)
+        fitted = partial(train, seed=seed, resume=resume, settings=settings, plan=plan, folder=folder)
+        system = fitted(method, own, {code: _heard_by(own, language)})
+        layers.check_frozen(own, held)
         return Learned(system.model, count, system.history.train_seconds)
     own = copy.deepcopy(model)
     add_language(own, code, language.units, sample_rate=rate, normaliser=known)
@@ -139,6 +154,11 @@ def learn(
     )
     layers.check_frozen(own, held)
     return Learned(system.model, count, warmed.history.train_seconds + system.history.train_seconds)
+
+
+def _heard_by(model: MultilingualCTC, language: Language) -> Language:
+    """Without pronunciations where the model has no head for them."""
+    return language if PHONE_HEAD in model.heads else replace(language, pronunciations={})
 
 
 def _trained(model: nn.Module) -> int:

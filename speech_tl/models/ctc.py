@@ -30,6 +30,7 @@ from speech_tl.errors import InputError, unknown_name
 from speech_tl.models.encoder import SIZES, SpeechEncoder, from_config, from_scratch, from_size, pretrained
 from speech_tl.phonology.units import BLANK, Units
 from speech_tl.training.checkpoint import replace_folder, settle
+from speech_tl.transfer.progressive import attach
 
 PHONE_HEAD = "phones"
 """The head whose units, sound classes, all languages share; no language is asked for by it."""
@@ -50,6 +51,8 @@ class MultilingualCTCConfig(PreTrainedConfig):
         digest: of `symbols`; a head and a vocabulary that do not belong together are refused.
         normalisers: language -> what was done to its texts.
         calibration: what `transcribe --language auto` compares heads by, or empty.
+        older: configuration of a model whose frozen layers this one reads, and which answers for its own languages.
+        lateral: channels between the two columns.
         language: the one assumed where none is named.
     """
 
@@ -68,6 +71,8 @@ class MultilingualCTCConfig(PreTrainedConfig):
         normalisers: Mapping[str, Any] | None = None,
         calibration: Mapping[str, Any] | None = None,
         language: str = "",
+        older: Mapping[str, Any] | None = None,
+        lateral: int = 0,
         format_version: int = FORMAT,
         **rest: Any,
     ) -> None:
@@ -81,6 +86,8 @@ class MultilingualCTCConfig(PreTrainedConfig):
         self.normalisers = dict(normalisers or {})
         self.calibration = dict(calibration or {})
         self.language = language or next(iter(self.head_of), "")
+        self.older = dict(older) if older else None
+        self.lateral = lateral
         self.format_version = format_version
         super().__init__(**rest)
 
@@ -108,6 +115,11 @@ class MultilingualCTC(PreTrainedModel):
         )
         width = body.config.hidden_size
         self.heads = nn.ModuleDict({head: nn.Linear(width, len(units)) for head, units in config.symbols.items()})
+        self.older = MultilingualCTC(MultilingualCTCConfig(**config.older)) if config.older else None
+        if self.older is not None:
+            self.older.requires_grad_(False)
+            columns = [dict(each.encoder.groups(rates[-1])) for each in (self, self.older)]
+            attach(*columns, width=width, inner=config.lateral)
         self.post_init()  # type: ignore[no-untyped-call]
 
     def init_weights(self) -> None:
@@ -116,7 +128,24 @@ class MultilingualCTC(PreTrainedModel):
     @property
     def languages(self) -> tuple[str, ...]:
         """The languages it can be asked for."""
-        return tuple(self.config.head_of)
+        return (*self.config.head_of, *(self.older.languages if self.older is not None else ()))
+
+    def train(self, mode: bool = True) -> "MultilingualCTC":
+        """As every module; an older column is never trained."""
+        super().train(mode)
+        if self.older is not None:
+            self.older.train(False)
+        return self
+
+    def column(self, language: str) -> "MultilingualCTC":
+        """What answers for a language: this model, or the older one that it reads.
+
+        Raises:
+            InputError: it has no head in either.
+        """
+        if self.older is not None and self.known(language) not in self.config.head_of:
+            return self.older.column(language)
+        return self
 
     def known(self, language: str) -> str:
         """The language itself.
@@ -124,21 +153,22 @@ class MultilingualCTC(PreTrainedModel):
         Raises:
             InputError: it has no head.
         """
-        if language not in self.config.head_of:
+        if language not in self.languages:
             raise unknown_name("language", language, self.languages, where="this checkpoint")
         return language
 
     def units(self, language: str) -> Units:
         """The symbols its head writes."""
-        return Units(tuple(self.config.symbols[self.config.head_of[self.known(language)]]))
+        config = self.column(self.known(language)).config
+        return Units(tuple(config.symbols[config.head_of[language]]))
 
     def sample_rate(self, language: str) -> int:
         """Hz of the waveforms that language goes in with."""
-        return self.config.rate_of[self.known(language)]
+        return self.column(self.known(language)).config.rate_of[language]
 
     def output_lengths(self, samples: Tensor, language: str) -> Tensor:
         """(B,) samples -> (B,) frames that the head scores."""
-        return self.encoder.frames(samples, self.sample_rate(language))
+        return self.column(language).encoder.frames(samples, self.sample_rate(language))
 
     def forward(
         self,
@@ -153,15 +183,17 @@ class MultilingualCTC(PreTrainedModel):
         else:
             samples = attention_mask.sum(1)
         language = language or self.config.language
-        hidden, _frames = self.encoder(input_values, samples, self.sample_rate(language))
-        return CausalLMOutput(logits=self._head(language)(hidden[-1]))
+        column = self.column(language)
+        hidden, _frames = column.encoder(input_values, samples, self.sample_rate(language))
+        return CausalLMOutput(logits=column._head(language)(hidden[-1]))
 
     def log_probabilities(
         self, audio: Tensor, samples: Tensor, language: str, *, warp: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """audio: (B, N), samples: (B,), warp: (B,) -> log p(unit | frame) (B, T, V) in float32, frames (B,)."""
-        hidden, frames = self.encoder(audio, samples, self.sample_rate(language), warp=warp)
-        logits: Tensor = self._head(language)(hidden[-1])
+        column = self.column(language)
+        hidden, frames = column.encoder(audio, samples, self.sample_rate(language), warp=warp)
+        logits: Tensor = column._head(language)(hidden[-1])
         return logits.float().log_softmax(-1), frames
 
     def losses(

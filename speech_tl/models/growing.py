@@ -4,6 +4,7 @@ Fresh output layers over kept lower ones are what multilingual transfer comes do
 is not touched cannot forget, and a head that grows keeps its old rows.
 """
 
+import copy
 from typing import Any
 
 import torch
@@ -76,6 +77,28 @@ def alone(
         normalisers={language: normaliser} if normaliser else {},
     )
     return MultilingualCTC(config)
+
+
+def beside(
+    model: MultilingualCTC, language: str, units: Units, *, sample_rate: int, normaliser: dict[str, Any] | None = None
+) -> MultilingualCTC:
+    """A new column for one language that reads `model`'s frozen one (Rusu et al., 2016); the latter keeps its own.
+
+    Raises:
+        InputError: the language is there already, or the architecture was pretrained elsewhere.
+    """
+    if language in model.languages:
+        raise InputError(f"the model has a head {language!r} already: {', '.join(model.languages)}")
+    if sample_rate not in model.config.rate_of.values():
+        rates = sorted(set(model.config.rate_of.values()))
+        raise unknown_name("sampling rate", str(sample_rate), map(str, rates), where="this checkpoint")
+    new = alone(model, language, units, sample_rate=sample_rate, normaliser=normaliser)
+    config = copy.deepcopy(new.config)
+    config.older, config.lateral = model.config.to_dict(), max(1, model.encoder.body.config.hidden_size // 4)
+    grown = MultilingualCTC(config)
+    assert grown.older is not None
+    grown.older.load_state_dict(model.state_dict())
+    return grown
 
 
 def add_symbols(model: MultilingualCTC, language: str, units: Units) -> tuple[str, ...]:

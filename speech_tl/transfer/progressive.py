@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from speech_tl.errors import InputError
 
-LATERAL, PREVIOUS = "lateral", "previous"
-"""Submodules: of each layer of the new column, and of the new model."""
+LATERAL = "lateral"
+"""Submodule of each layer of the new column but the first."""
 
 
 class Lateral(nn.Module):
@@ -33,34 +33,31 @@ class Lateral(nn.Module):
         return read
 
 
-def attach(
-    model: nn.Module, groups: Mapping[str, nn.Module], previous: Mapping[str, nn.Module], *, width: int, inner: int
-) -> None:
-    """`model` becomes a column beside the frozen layers `previous`, which it keeps and saves.
+def attach(groups: Mapping[str, nn.Module], previous: Mapping[str, nn.Module], *, width: int, inner: int) -> None:
+    """The layers `groups` become a column beside the layers `previous`, which are frozen.
 
     Both columns have the same layers, each of one hidden state as its first argument and `width` channels last. The old
-    column runs layer by layer with the new one's masks; every layer but the first reads it.
+    column runs layer by layer with the new one's masks; every layer but the first reads it. Whoever owns the new column
+    keeps the old one too: here it is only referred to.
 
     Args:
-        groups: the new column's layers from input to output, some of `model`'s.
+        groups: the new column's layers from input to output.
         previous: the old column's, of the same names.
         inner: channels of Uₖ and Vₖ between the columns.
 
     Raises:
-        InputError: the columns do not have the same layers, or the model has an old column already.
+        InputError: the columns do not have the same layers, or the new one reads an old one already.
     """
     if list(groups) != list(previous):
         raise InputError(f"columns of layers {', '.join(groups)} and {', '.join(previous)}: expected the same")
-    if hasattr(model, PREVIOUS):
-        raise InputError("the model has an old column already")
-    old = nn.ModuleDict({name.replace(".", "_"): layer for name, layer in previous.items()})
-    old.requires_grad_(False).eval()
-    model.add_module(PREVIOUS, old)
-    device = next(model.parameters()).device
     beside = _Beside()
-    for at, (layer, source) in enumerate(zip(groups.values(), old.values(), strict=True)):
+    for at, (layer, source) in enumerate(zip(groups.values(), previous.values(), strict=True)):
+        if "beside" in layer.__dict__:
+            raise InputError("these layers read an old column already")
+        source.requires_grad_(False)
+        source.train(False)
         if at:
-            layer.add_module(LATERAL, Lateral(width, inner).to(device))
+            layer.add_module(LATERAL, Lateral(width, inner).to(next(layer.parameters()).device))
         # Neither is a submodule here: the old column belongs to the model, what is under way to nobody.
         layer.__dict__.update(old_layer=source, beside=beside, begins=not at)
         layer.register_forward_pre_hook(_read, with_kwargs=True)

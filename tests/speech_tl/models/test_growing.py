@@ -7,8 +7,9 @@ import torch
 
 from speech_tl.errors import InputError
 from speech_tl.models import ctc
-from speech_tl.models.growing import add_language, add_symbols
+from speech_tl.models.growing import add_language, add_symbols, beside
 from speech_tl.phonology.units import Units
+from speech_tl.transfer.progressive import without_laterals
 
 AUDIO, SAMPLES = torch.randn(2, 8000, generator=torch.Generator().manual_seed(0)), torch.tensor([8000, 6000])
 
@@ -62,3 +63,44 @@ def test_a_head_that_grows_keeps_its_rows(model: ctc.MultilingualCTC, tmp_path: 
     ctc.save(model, tmp_path / "grown")
     assert ctc.load(tmp_path / "grown").units("spa").encode("uy") == (6, 7)
     assert add_symbols(model, "spa", Units.from_texts(["ley"])) == ()
+
+
+def test_a_column_beside_keeps_the_old_one_to_the_bit(model: ctc.MultilingualCTC, tmp_path: Path) -> None:
+    before = {code: model.log_probabilities(AUDIO, SAMPLES, code)[0] for code in ("swh", "spa")}
+    grown = beside(model, "ita", Units.from_texts(["ciao"]), sample_rate=8000).train()
+    assert sorted(grown.languages) == ["ita", "spa", "swh"]
+    assert grown.older is not None and not grown.older.training
+    names = [name for name, weight in grown.named_parameters() if weight.requires_grad]
+    assert not any(name.startswith("older.") for name in names)
+    assert any("lateral.up" in name for name in names)
+    optimizer = torch.optim.AdamW([weight for weight in grown.parameters() if weight.requires_grad], lr=0.01)
+    for _ in range(2):
+        optimizer.zero_grad()
+        grown.losses(
+            AUDIO, SAMPLES, "ita", targets=torch.tensor([[1, 2], [3, 1]]), target_lengths=torch.tensor([2, 2])
+        )["ctc"].backward()
+        optimizer.step()
+    ctc.save(grown, tmp_path / "grown")
+    again = ctc.load(tmp_path / "grown")
+    for code, said in before.items():
+        assert again.log_probabilities(AUDIO, SAMPLES, code)[0].equal(said)
+        assert again.units(code) == model.units(code)
+        assert again.output_lengths(SAMPLES, code).equal(model.output_lengths(SAMPLES, code))
+    grown.train(False)
+    with torch.no_grad():
+        assert again.log_probabilities(AUDIO, SAMPLES, "ita")[0].equal(
+            grown.log_probabilities(AUDIO, SAMPLES, "ita")[0]
+        )
+
+
+def test_a_new_column_begins_as_one_of_its_own(model: ctc.MultilingualCTC) -> None:
+    grown = beside(model, "ita", Units.from_texts(["ciao"]), sample_rate=8000).train(False)
+    said = grown.log_probabilities(AUDIO, SAMPLES, "ita")[0]
+    with without_laterals(dict(grown.encoder.groups(8000))):
+        assert grown.log_probabilities(AUDIO, SAMPLES, "ita")[0].equal(said)
+    torch.nn.init.ones_(grown.encoder.body.layers[1].lateral.up.weight)
+    assert not grown.log_probabilities(AUDIO, SAMPLES, "ita")[0].equal(said)
+    with without_laterals(dict(grown.encoder.groups(8000))):
+        assert grown.log_probabilities(AUDIO, SAMPLES, "ita")[0].equal(said)
+    with pytest.raises(InputError, match="has a head 'swh' already"):
+        beside(model, "swh", Units.from_texts(["ciao"]), sample_rate=8000)

@@ -25,7 +25,8 @@ def run(model: nn.ModuleDict, inputs: torch.Tensor) -> torch.Tensor:
 def beside(seed: int = 1) -> tuple[nn.ModuleDict, nn.ModuleDict]:
     old, new = column(0), column(seed)
     layers = {name: new[name] for name in ("low", "middle", "top")}
-    attach(new, layers, {name: copy.deepcopy(old[name]) for name in layers}, width=3, inner=2)
+    new.add_module("previous", copy.deepcopy(old))
+    attach(layers, dict(new.get_submodule("previous").named_children()), width=3, inner=2)
     return old, new
 
 
@@ -40,7 +41,7 @@ def test_one_number_by_hand() -> None:
     for weight in [*old.parameters(), *new.parameters()]:
         nn.init.constant_(weight, float(weight.ndim > 1))
     layers = {name: new[name] for name in ("low", "top")}
-    attach(new, layers, {name: old[name] for name in layers}, width=1, inner=1)
+    attach(layers, {name: old[name] for name in layers}, width=1, inner=1)
     lateral = new["top"].get_submodule("lateral")
     nn.init.constant_(lateral.get_parameter("down.weight"), 2.0)
     nn.init.zeros_(lateral.get_parameter("down.bias"))
@@ -83,7 +84,7 @@ def test_a_copy_reads_its_own_old_column() -> None:
 def test_columns_that_do_not_match() -> None:
     old, new = column(0), column(1)
     with pytest.raises(InputError, match="columns of layers low and low, top: expected the same"):
-        attach(new, {"low": new["low"]}, {"low": old["low"], "top": old["top"]}, width=3, inner=2)
-    attach(new, {"low": new["low"]}, {"low": old["low"]}, width=3, inner=2)
-    with pytest.raises(InputError, match="has an old column already"):
-        attach(new, {"low": new["low"]}, {"low": old["low"]}, width=3, inner=2)
+        attach({"low": new["low"]}, {"low": old["low"], "top": old["top"]}, width=3, inner=2)
+    attach({"low": new["low"]}, {"low": old["low"]}, width=3, inner=2)
+    with pytest.raises(InputError, match="read an old column already"):
+        attach({"low": new["low"]}, {"low": old["low"]}, width=3, inner=2)
