@@ -26,6 +26,7 @@ import soundfile
 import torch
 
 import recipes.asr_multilingual as recipe
+import recipes.asr_new_language as new_language
 import recipes.asr_new_speaker as new_speaker
 from speech_tl import evaluate, transcribe
 from speech_tl.data import synthesis
@@ -38,6 +39,7 @@ RATE = 16000
 
 COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "recipes.asr_multilingual": lambda words: command(recipe.main, recipe.Config, words),
+    "recipes.asr_new_language": lambda words: command(new_language.main, new_language.Config, words),
     "recipes.asr_new_speaker": lambda words: command(new_speaker.main, new_speaker.Config, words),
     "speech_tl.evaluate": lambda words: command(evaluate.main, evaluate.Config, words),
     "speech_tl.transcribe": lambda words: command(transcribe.main, transcribe.Config, words),
@@ -52,6 +54,7 @@ LATE = TRAIN + "/new"
 EVALUATE = "speech_tl.evaluate --checkpoint run --data corpus --device cpu"
 TRANSCRIBE = "speech_tl.transcribe --checkpoint run --device cpu"
 ADAPT = "recipes.asr_new_speaker --checkpoint run --data corpus --language aa --tiny --device cpu --out voice"
+LEARN = "recipes.asr_new_language --checkpoint run --data corpus --language cc --tiny --device cpu --out more"
 GRID = "speech_tl.training.grid --out study"
 SYNTHESIS = "speech_tl.data.synthesis --size tiny"
 
@@ -271,6 +274,12 @@ def rewrite(folder: Path, lines: Sequence[Sequence[str]]) -> None:
     table(folder, "\n".join(map(",".join, lines)) + "\n")
 
 
+def relabel(folder: Path, **codes: str) -> None:
+    """Other languages in the table."""
+    header, *lines = rows(folder)
+    rewrite(folder, [header, *([*line[:2], codes.get(line[2], line[2]), *line[3:]] for line in lines)])
+
+
 def segment(folder: Path, name: str, start: float) -> None:
     """A start second for one recording."""
     header, *lines = rows(folder)
@@ -320,6 +329,22 @@ SPEAKERS = [
     Bad("a checkpoint for a voice", TRANSCRIBE + " --speaker run/checkpoint/model.safetensors noise.wav", "holds other tensors than an adaptation"),
 ]  # fmt: skip
 """Voices: what enrolment and its files can get wrong."""
+
+
+LANGUAGES = [
+    Bad("a method for languages that there is not", LEARN + " --methods heads", "heads"),
+    Bad("a language that the checkpoint knows", LEARN.replace("--language cc", "--language aa"), "has a head 'aa' already: aa, bb", late=True),
+    Bad("a language that nobody speaks here", LEARN, "unknown language 'cc' in corpus; .*known: aa, bb"),
+    Bad("two new languages", LEARN.replace("--language cc ", ""), "corpus hold cc, dd: say which with --language", lambda folder: relabel(folder, aa="cc", bb="dd")),
+    Bad("minutes and speakers", LEARN + " --train-minutes 1 --train-speakers 2", "--train-minutes and --train-speakers are two ways to say how much"),
+    Bad("more speakers than there are", LEARN + " --train-speakers 9", "9", lambda folder: relabel(folder, bb="cc")),
+    Bad("replay of nothing", LEARN + " --replay", "--replay goes on with the old languages' recordings: name them with --source"),
+    Bad("phones for a checkpoint without", LEARN + " --phones cc=ipa", "--phones cc=ipa: run was trained without phones"),
+    Bad("a source that the checkpoint does not know", LEARN + " --source corpus", "corpus hold cc, dd: none that the checkpoint knows", lambda folder: relabel(folder, aa="cc", bb="dd")),
+    Bad("a source of a run without its division", LEARN + " --source corpus", "no splits.json beside run: without it nobody knows what it was trained on", remove("run/splits.json")),
+    Bad("no checkpoint to learn from", LEARN.replace("--checkpoint run", "--checkpoint corpus"), "no config.json in corpus"),
+]  # fmt: skip
+"""Languages: what adding one can get wrong."""
 
 
 @dataclass(frozen=True)
@@ -377,7 +402,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "bad", [*CORPUS, *FLAGS, *CHECKPOINTS, *USE, *SPEAKERS], ids=lambda bad: bad.name.replace(" ", "_")
+    "bad", [*CORPUS, *FLAGS, *CHECKPOINTS, *USE, *SPEAKERS, *LANGUAGES], ids=lambda bad: bad.name.replace(" ", "_")
 )
 def test_one_clear_line(bad: Bad, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     bad.spoil(folder)
