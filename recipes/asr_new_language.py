@@ -20,7 +20,7 @@ from pathlib import Path
 
 from speech_tl import languages
 from speech_tl.augmentation import AS_RECORDED, NEW_VOICES
-from speech_tl.curves import Cell, pictures, tables
+from speech_tl.curves import Cell, multipliers, pictures, tables
 from speech_tl.data import splits
 from speech_tl.data.manifest import read
 from speech_tl.data.preparation import Division, Language, prepare
@@ -149,6 +149,7 @@ def main(config: Config) -> Report:
                 )
             )
     measured = tables(cells, base="scratch")
+    measured["multipliers"] = multipliers(measured["curve"], base="scratch")
     report = Report(
         recipe="asr_new_language",
         command=shlex.join(["python", "-m", "recipes.asr_new_language", *sys.argv[1:]]),

@@ -6,6 +6,7 @@ of several targets (speakers, languages) at one amount are pooled, utterance by 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from speech_tl.report import Figure, curves
@@ -55,6 +56,44 @@ def tables(cells: Sequence[Cell], *, base: str) -> dict[str, list[Row]]:
         "differences": differences,
         "targets": [_row(*key, [cell], cell.target) for key, own in pooled.items() for cell in own],
     }
+
+
+def multipliers(rows: Sequence[Row], *, base: str) -> list[Row]:
+    """How many times as much data the method `base` needs for the same target error; of the table `curve`.
+
+    Between two amounts the error of `base` is a straight line over the logarithm of the amount. Where `base` never
+    comes down to it, `multiplier` is its most data over the method's, and `at_least` is true.
+    """
+    found: list[Row] = []
+    for (case, seed), own in grouped(rows, lambda row: (row["case"], row["seed"])).items():
+        measured = [row for row in own if row["target_error"] is not None]
+        line = sorted((_amount(row), row["target_error"]) for row in measured if row["method"] == base)
+        for row in measured:
+            if row["method"] == base or not line:
+                continue
+            needed = _reaches(line, row["target_error"])
+            found.append(
+                {
+                    "case": case,
+                    "method": row["method"],
+                    "amount_seconds": row["amount_seconds"],
+                    "seed": seed,
+                    "multiplier": (needed or line[-1][0]) / row["amount_seconds"],
+                    "at_least": needed is None,
+                }
+            )
+    return found
+
+
+def _reaches(line: Sequence[tuple[float, float]], error: float) -> float | None:
+    """The first amount at which a curve of (amount, error) is down at `error`; None where it never is."""
+    if line[0][1] <= error:
+        return line[0][0]
+    for (less, above), (more, below) in pairwise(line):
+        if below <= error:
+            way = (above - error) / (above - below)
+            return float(less * (more / less) ** way)
+    return None
 
 
 def pictures(rows: Sequence[Row]) -> tuple[Figure, ...]:

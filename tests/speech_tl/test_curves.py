@@ -2,7 +2,7 @@
 
 import pytest
 
-from speech_tl.curves import Cell, pictures, tables
+from speech_tl.curves import Cell, multipliers, pictures, tables
 from speech_tl.results import Evaluation, scored
 
 
@@ -53,6 +53,24 @@ def test_a_target_without_test_clips_has_no_error() -> None:
     (row,) = tables([alone], base="unadapted")["curve"]
     assert (row["target_error"], row["source_error_after"]) == (None, None)
     assert [row["target"] for row in tables(CELLS, base="unadapted")["targets"]] == ["a", "b", "a", "b"]
+
+
+def test_how_many_times_as_much_data() -> None:
+    """From scratch 80, 60, 20 % at 10, 40, 160 s: 40 % is half-way from 40 to 160 s on a logarithmic scale, 80 s."""
+    line = {10.0: 80.0, 40.0: 60.0, 160.0: 20.0}
+    transferred = {10.0: 40.0, 40.0: 60.0, 160.0: 10.0, 5.0: 90.0}
+    rows = [
+        {"case": "language", "seed": 0, "method": method, "amount_seconds": amount, "target_error": error}
+        for method, curve in (("scratch", line), ("full", transferred))
+        for amount, error in curve.items()
+    ]
+    found = {row["amount_seconds"]: (row["multiplier"], row["at_least"]) for row in multipliers(rows, base="scratch")}
+    assert found == {
+        10.0: (pytest.approx(8.0), False),
+        40.0: (pytest.approx(1.0), False),
+        160.0: (1.0, True),
+        5.0: (2.0, False),
+    }
 
 
 def test_pictures_of_one_side_or_both() -> None:
