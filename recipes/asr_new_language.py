@@ -16,10 +16,13 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from speech_tl import languages
 from speech_tl.augmentation import AS_RECORDED, NEW_VOICES
+from speech_tl.baselines import fixed_features
 from speech_tl.curves import Cell, multipliers, pictures, tables
 from speech_tl.data import splits
 from speech_tl.data.manifest import read
@@ -45,8 +48,8 @@ class Config:
     """Recordings of the new language."""
     language: str = ""
     """Its ISO 639-3 code; may be left out where the recordings hold one language."""
-    methods: tuple[Method, ...] = ("scratch", "head", "full")
-    """Ways to learn it."""
+    methods: tuple[Method | Literal["fixed_features"], ...] = ("scratch", "head", "full")
+    """Ways to learn it; fixed_features is a linear classifier of whole words over the frozen encoder."""
     train_minutes: tuple[float, ...] = ()
     """Amounts of training speech; all that there is if none, and no train-speakers."""
     train_speakers: tuple[int, ...] = ()
@@ -103,7 +106,11 @@ def main(config: Config) -> Report:
     amounts = {f"{n:g}min": _language(config, model, minutes=n) for n in config.train_minutes}
     amounts |= {f"{n}speakers": _language(config, model, speakers=n) for n in config.train_speakers}
     amounts = amounts or {"all": _language(config, model)}
+    if (code := next(iter(amounts.values())).code) in model.languages:
+        raise InputError(f"{config.checkpoint} knows {code!r} already: train it further with asr_multilingual")
     print("\n".join(each.description for each in amounts.values()), file=sys.stderr)
+    if "fixed_features" in config.methods and (task := next(iter(amounts.values())).split.task) != "words":
+        raise InputError(f"fixed_features tells whole words apart, and these are {task}: leave it out")
 
     # Transfer and train
     if not (config.resume and (config.out / "config.json").exists()):
@@ -121,6 +128,11 @@ def main(config: Config) -> Report:
     cells: list[Cell] = []
     for amount, language in amounts.items():
         for method in config.methods:
+            facts = partial(Cell, "language", language.code, method, 3600 * language.train.hours, config.seed)
+            if method == "fixed_features":
+                after = fixed_features(model, language, rate=language.train.sample_rate)
+                cells.append(facts(after, known, known, trained_parameters=0, cpu_seconds=0.0))
+                continue
             learned = languages.learn(
                 model,
                 language,
@@ -135,12 +147,7 @@ def main(config: Config) -> Report:
 
             # Evaluate
             cells.append(
-                Cell(
-                    "language",
-                    language.code,
-                    method,
-                    3600 * language.train.hours,
-                    config.seed,
+                facts(
                     evaluate(learned.model, language.test.utterances, language.test),
                     known,
                     Evaluation(()) if method == "scratch" else _heard(learned.model, source),

@@ -333,7 +333,7 @@ SPEAKERS = [
 
 LANGUAGES = [
     Bad("a method for languages that there is not", LEARN + " --methods heads", "heads"),
-    Bad("a language that the checkpoint knows", LEARN.replace("--language cc", "--language aa"), "has a head 'aa' already: aa, bb", late=True),
+    Bad("a language that the checkpoint knows", LEARN.replace("--language cc", "--language aa"), "run knows 'aa' already: train it further with asr_multilingual"),
     Bad("a language that nobody speaks here", LEARN, "unknown language 'cc' in corpus; .*known: aa, bb"),
     Bad("two new languages", LEARN.replace("--language cc ", ""), "corpus hold cc, dd: say which with --language", lambda folder: relabel(folder, aa="cc", bb="dd")),
     Bad("minutes and speakers", LEARN + " --train-minutes 1 --train-speakers 2", "--train-minutes and --train-speakers are two ways to say how much"),

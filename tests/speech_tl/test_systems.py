@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from speech_tl.augmentation import Augmentation
-from speech_tl.baselines import MfccRidge, mfcc_ridge
+from speech_tl.baselines import fixed_features, mfcc_ridge
+from speech_tl.data.manifest import Utterance
 from speech_tl.data.preparation import Language, by_language, prepare
 from speech_tl.errors import InputError
 from speech_tl.evaluate import evaluate
@@ -158,14 +159,40 @@ def batch(language: Language, head: str, model: ctc.MultilingualCTC) -> dict[str
     }
 
 
-def test_ridge_tells_a_low_tone_from_a_high_one(data: dict[str, Language]) -> None:
+def test_ridges_tell_a_low_tone_from_a_high_one(data: dict[str, Language]) -> None:
+    """On MFCC, and on what an untrained network makes of the tones."""
     generator = torch.Generator().manual_seed(0)
 
     def tone(hertz: float) -> torch.Tensor:
         noise = 0.1 * torch.randn(4000, generator=generator)
         return torch.sin(2 * torch.pi * hertz * torch.arange(4000) / 8000) + noise
 
-    clips, words = [tone(300) for _ in range(8)] + [tone(2000) for _ in range(8)], ["low"] * 8 + ["high"] * 8
-    ridge = MfccRidge(clips, words, sample_rate=8000)
-    assert ridge([tone(320), tone(1900)]) == ["low", "high"]
+    class Tones:
+        sample_rate = 8000
+
+        def __init__(self, *low_high: tuple[str, float]) -> None:
+            self.clips = [tone(hertz) for _, hertz in low_high]
+            self.utterances = [
+                Utterance(f"{at}.wav", word, "fi", "a", name=f"{at}") for at, (word, _) in enumerate(low_high)
+            ]
+
+        def __len__(self) -> int:
+            return len(self.clips)
+
+        def __getitem__(self, index: int) -> torch.Tensor:
+            return self.clips[index]
+
+    many = [("low", 300.0), ("high", 2000.0)] * 7
+    finnish = data["fi"]
+    words = replace(
+        finnish,
+        split=replace(finnish.split, task="words"),
+        train=Tones(*many),  # type: ignore[arg-type]
+        valid=Tones(*many[:2]),  # type: ignore[arg-type]
+        test=Tones(("low", 320.0), ("high", 1900.0)),  # type: ignore[arg-type]
+    )
+    untrained_model = untrained({"it": data["it"]}, SETTINGS, seed=0)
+    for evaluation in (mfcc_ridge({"fi": words}), fixed_features(untrained_model, words, rate=8000)):
+        assert [result.hypothesis for result in evaluation.results] == ["low", "high"]
+    assert untrained_model.training, "as it was"
     assert not mfcc_ridge(data).results, "sentences have no word classifier"
