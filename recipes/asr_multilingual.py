@@ -5,18 +5,17 @@ languages share one head over the union of their symbols. A monolingual baseline
 two runs: as many updates as the whole shared run had, and as many as the shared run spent on that language.
 
     python -m recipes.asr_multilingual --data D/fsdd_english_digits D/arabic_speech_commands \\
-        D/lithuanian_speech_commands --sample-rate 8000 --temperature 10 --steps 20000 \\
+        D/lithuanian_speech_commands --sample-rate 8000 --temperature 10 --steps 12000 \\
         --phones eng=espeak:en-us arb=ipa lit=espeak:lt --seed 0 --out runs/words
 
-With D the folder of recordings and seed 0 (51 CPU-minutes for the shared model), utterance error on new speakers: theo
-of FSDD 6.8 % [4.8, 8.8], Arabic 8.3 [6.1, 10.5], Lithuanian (one training minute) 11.8 [5.9, 18.9]; Lithuanian alone
-with all 20,000 updates for itself 5.1 [0.5, 11.0], stopped early at the shared model's share 18.5 [11.2, 26.6]. Other
+With D the folder of recordings and seed 0 (31 CPU-minutes for the shared model), utterance error on new speakers: theo
+of FSDD 6.0 % [4.0, 8.0], Arabic 9.5 [7.3, 11.7], Lithuanian (one training minute) 9.0 [4.0, 14.6]; Lithuanian alone
+with all 12,000 updates for itself 6.2 [1.6, 11.5], with the shared model's share of them 10.1 [4.1, 16.8]. Other
 baselines and two more seeds are still to be run.
 
 Sentences, of Mboshi ten minutes (`--data D/mboshi D/malayalam_msc D/swahili_ammi D/kinyarwanda_ammi D/ljspeech_mini
---train-minutes mdw=10 --sample-rate 8000 --batch-seconds 24 --batch-clips 8 --steps 4000
---augment-after 1`, 12 CPU-minutes):
-Mboshi's character error 71.6 % shared, 77.7 % alone, difference -6.1 [-7.3, -5.1].
+--train-minutes mdw=10 --sample-rate 8000 --batch-seconds 24 --batch-clips 8 --steps 4000 --augment-after 1`, 12
+CPU-minutes): Mboshi's character error 71.6 % shared, 77.7 % alone, difference -6.1 [-7.3, -5.1].
 """
 
 import shlex
