@@ -61,7 +61,7 @@ class Config:
     """Learn from what the checkpoint itself writes, where its confidence is at least so many percent, and not from the
     transcripts, which then serve to test only."""
     source: tuple[str, ...] = ()
-    """Recordings of voices that the checkpoint knows, to see what they lose: the validation clips of its run."""
+    """Recordings of other voices, to see what they lose: the validation clips of the checkpoint's run."""
     seed: int = 0
     """Of everything random."""
     out: Path = Path("runs/asr_new_speaker")
@@ -140,8 +140,8 @@ def main(config: Config) -> Report:
                     seconds,
                     config.seed,
                     _heard(adapted, tests[session.speaker]),
-                    known,
-                    _heard(adapted, source),
+                    _others(known, session.speaker),
+                    _others(_heard(adapted, source), session.speaker),
                     trained_parameters=facts["trained_parameters"],
                     cpu_seconds=facts["cpu_seconds"],
                 )
@@ -187,7 +187,7 @@ def _writable(utterances: Sequence[Utterance], model: ctc.MultilingualCTC, langu
 
 
 def _source(config: Config, model: ctc.MultilingualCTC, language: str) -> tuple[Utterance, ...]:
-    """The validation clips of the checkpoint's own run: known voices, recordings it was not trained on."""
+    """The validation clips of the checkpoint's own run, which it was not trained on."""
     if not config.source:
         return ()
     file = splits_of(config.checkpoint)
@@ -212,6 +212,11 @@ def _doubt(model: ctc.MultilingualCTC, enrolled: Examples, speaker: str) -> None
             f"that they belong to the recordings and that the language is {enrolled.language}",
             file=sys.stderr,
         )
+
+
+def _others(evaluation: Evaluation, speaker: str) -> Evaluation:
+    """Without the speaker who is adapted to."""
+    return Evaluation(tuple(result for result in evaluation.results if result.speaker != speaker))
 
 
 def _clips(model: ctc.MultilingualCTC, utterances: Sequence[Utterance]) -> Clips | None:
