@@ -204,7 +204,7 @@ def _source(config: Config, model: ctc.MultilingualCTC) -> dict[str, Language]:
     present = {utterance.language for source in config.source for utterance in read(source)}
     rates = {code: model.sample_rate(code) for code in model.languages if code in present}
     if not rates:
-        raise InputError(f"{' '.join(config.source)} hold {', '.join(present)}: none that the checkpoint knows")
+        raise InputError(f"{' '.join(config.source)} hold {', '.join(sorted(present))}: none that the checkpoint knows")
     return prepare(
         config.source, languages=tuple(rates), division=Division(split_file=file), sample_rates=rates, seed=config.seed
     )
