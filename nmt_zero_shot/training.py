@@ -59,7 +59,7 @@ class Settings:
     smoothing: float = 0.1
     """Of labels."""
     align: float = 0.0
-    """Weight of the alignment of pooled encoder states."""
+    """Weight of the alignment of pooled encoder states, from half of the updates on."""
     denoise: float = 0.3
     """So many sentences of each language, as a share of a pair's, are also restored from noise under its own tag."""
     tokens: int = 1000
