@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -29,7 +30,7 @@ from speech_tl.data.manifest import read
 from speech_tl.data.preparation import Division, Language, prepare
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
-from speech_tl.evaluate import Evaluation, evaluate, splits_of
+from speech_tl.evaluate import Evaluation, division_of, evaluate
 from speech_tl.flags import language_and_source
 from speech_tl.languages import Method
 from speech_tl.models import ctc
@@ -103,14 +104,8 @@ def main(config: Config) -> Report:
         raise InputError("--replay goes on with the old languages' recordings: name them with --source")
     if config.phones and ctc.PHONE_HEAD not in model.heads:
         raise InputError(f"--phones {' '.join(config.phones)}: {config.checkpoint} was trained without phones")
-    amounts = {f"{n:g}min": _language(config, model, minutes=n) for n in config.train_minutes}
-    amounts |= {f"{n}speakers": _language(config, model, speakers=n) for n in config.train_speakers}
-    amounts = amounts or {"all": _language(config, model)}
-    if (code := next(iter(amounts.values())).code) in model.languages:
-        raise InputError(f"{config.checkpoint} knows {code!r} already: train it further with asr_multilingual")
+    amounts = _amounts(config, model)
     print("\n".join(each.description for each in amounts.values()), file=sys.stderr)
-    if "fixed_features" in config.methods and (task := next(iter(amounts.values())).split.task) != "words":
-        raise InputError(f"fixed_features tells whole words apart, and these are {task}: leave it out")
 
     # Transfer and train
     if not (config.resume and (config.out / "config.json").exists()):
@@ -126,35 +121,34 @@ def main(config: Config) -> Report:
         device=config.device,
     )
     cells: list[Cell] = []
-    for amount, language in amounts.items():
-        for method in config.methods:
-            facts = partial(Cell, "language", language.code, method, 3600 * language.train.hours, config.seed)
-            if method == "fixed_features":
-                after = fixed_features(model, language, rate=language.train.sample_rate)
-                cells.append(facts(after, known, known, trained_parameters=0, cpu_seconds=0.0))
-                continue
-            learned = languages.learn(
-                model,
-                language,
-                method=method,
-                settings=settings,
-                plan=plan,
-                folder=config.out / f"{method}_{amount}",
-                seed=config.seed,
-                replay=source if config.replay else None,
-                resume=config.resume,
-            )
+    for (amount, language), method in product(amounts.items(), config.methods):
+        facts = partial(Cell, "language", language.code, method, 3600 * language.train.hours, config.seed)
+        if method == "fixed_features":
+            after = fixed_features(model, language, rate=language.train.sample_rate)
+            cells.append(facts(after, known, known, trained_parameters=0, cpu_seconds=0.0))
+            continue
+        learned = languages.learn(
+            model,
+            language,
+            method=method,
+            settings=settings,
+            plan=plan,
+            folder=config.out / f"{method}_{amount}",
+            seed=config.seed,
+            replay=source if config.replay else None,
+            resume=config.resume,
+        )
 
-            # Evaluate
-            cells.append(
-                facts(
-                    evaluate(learned.model, language.test.utterances, language.test),
-                    known,
-                    Evaluation(()) if method == "scratch" else _heard(learned.model, source),
-                    trained_parameters=learned.trained_parameters,
-                    cpu_seconds=learned.cpu_seconds,
-                )
+        # Evaluate
+        cells.append(
+            facts(
+                evaluate(learned.model, language.test.utterances, language.test),
+                known,
+                Evaluation(()) if method == "scratch" else _heard(learned.model, source),
+                trained_parameters=learned.trained_parameters,
+                cpu_seconds=learned.cpu_seconds,
             )
+        )
     measured = tables(cells, base="scratch")
     measured["multipliers"] = multipliers(measured["curve"], base="scratch")
     report = Report(
@@ -170,6 +164,19 @@ def main(config: Config) -> Report:
     write(report, config.out)
     print(text(measured["curve"]))
     return report
+
+
+def _amounts(config: Config, model: ctc.MultilingualCTC) -> dict[str, Language]:
+    """Name of an amount -> the new language with so much of its training speech."""
+    amounts = {f"{n:g}min": _language(config, model, minutes=n) for n in config.train_minutes}
+    amounts |= {f"{n}speakers": _language(config, model, speakers=n) for n in config.train_speakers}
+    amounts = amounts or {"all": _language(config, model)}
+    first = next(iter(amounts.values()))
+    if first.code in model.languages:
+        raise InputError(f"{config.checkpoint} knows {first.code!r} already: train it further with asr_multilingual")
+    if "fixed_features" in config.methods and first.split.task != "words":
+        raise InputError(f"fixed_features tells whole words apart, and these are {first.split.task}: leave it out")
+    return amounts
 
 
 def _language(
@@ -198,16 +205,12 @@ def _source(config: Config, model: ctc.MultilingualCTC) -> dict[str, Language]:
     """The old languages, divided as they were for the checkpoint's own run."""
     if not config.source:
         return {}
-    file = splits_of(config.checkpoint)
-    if file is None:
-        raise InputError(f"no splits.json beside {config.checkpoint}: without it nobody knows what it was trained on")
     present = {utterance.language for source in config.source for utterance in read(source)}
     rates = {code: model.sample_rate(code) for code in model.languages if code in present}
     if not rates:
         raise InputError(f"{' '.join(config.source)} hold {', '.join(sorted(present))}: none that the checkpoint knows")
-    return prepare(
-        config.source, languages=tuple(rates), division=Division(split_file=file), sample_rates=rates, seed=config.seed
-    )
+    division = division_of(config.checkpoint)
+    return prepare(config.source, languages=tuple(rates), division=division, sample_rates=rates, seed=config.seed)
 
 
 def _heard(model: ctc.MultilingualCTC, old: Mapping[str, Language]) -> Evaluation:

@@ -12,24 +12,28 @@ The settings of each method are first guesses from the literature: they are stil
 and the curves to be measured.
 """
 
+import hashlib
+import json
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from speech_tl import speakers
 from speech_tl.curves import Cell, pictures, tables
 from speech_tl.data.batches import Examples
 from speech_tl.data.clips import Clips
+from speech_tl.data.enrolment import Session, first_seconds, sessions
 from speech_tl.data.manifest import Utterance, read
-from speech_tl.data.preparation import Division, divided
+from speech_tl.data.preparation import divided
 from speech_tl.data.text import normaliser
 from speech_tl.device import chosen
 from speech_tl.errors import InputError, unknown_name
-from speech_tl.evaluate import Evaluation, evaluate, splits_of
+from speech_tl.evaluate import Evaluation, division_of, evaluate
 from speech_tl.models import changes, ctc, voices
 from speech_tl.pseudo_labels import pseudo_labelled
 from speech_tl.report import Report, text, write
@@ -86,12 +90,8 @@ def main(config: Config) -> Report:
 
     # Data
     language, utterances = _recordings(config.data, config.language, model)
-    for speaker in config.speakers:
-        if speaker not in (present := {u.speaker for u in utterances}):
-            raise unknown_name("speaker", speaker, present, where=" ".join(config.data))
-    utterances = [u for u in utterances if u.speaker in config.speakers or not config.speakers]
-    found = speakers.sessions(
-        _writable(utterances, model, language),
+    found = sessions(
+        _writable(_of(config.speakers, utterances), model, language),
         seconds=max(config.seconds),
         unheard_texts=config.unheard_texts,
         seed=config.seed,
@@ -103,33 +103,10 @@ def main(config: Config) -> Report:
     if not (config.resume and (config.out / "config.json").exists()):
         configuration.save(config, config.out / "config.json")
     cells: list[Cell] = []
-    tests = {session.speaker: _clips(model, session.test) for session in found}
     for session, seconds in product(found, config.seconds):
-        enrolled = _examples(model, speakers.first_seconds(session.enrolment, seconds), language)
-        labels = "transcripts"
-        if config.pseudo_labels is not None:
-            enrolled, kept = pseudo_labelled(model, enrolled.clips, language, least=config.pseudo_labels)
-            labels = f"pseudo-labels of {config.pseudo_labels:g} % and more, {len(kept)} clips"
-        elif seconds == max(config.seconds):
-            _doubt(model, enrolled, session.speaker)
+        test, enrolled = _clips(model, session.test), _enrolled(config, model, session, seconds)
         for method in config.methods:
-            name = f"{session.speaker}_{method}_{seconds:g}s"
-            file = config.out / "voices" / f"{name}.safetensors"
-            if config.resume and file.exists():
-                adapted, facts = voices.load(model, file), changes.read(file).facts
-            else:
-                adapted, made = speakers.adapt(
-                    model,
-                    enrolled,
-                    method=method,
-                    folder=config.out / "adaptations" / name,
-                    steps=4 if config.tiny else speakers.STEPS,
-                    seed=config.seed,
-                    facts={"speaker": session.speaker, "labels": labels},
-                    device=config.device,
-                )
-                changes.write(file, made)
-                facts = made.facts
+            adapted, facts = _adapted(config, model, enrolled, f"{session.speaker}_{method}_{seconds:g}s", method)
 
             # Evaluate
             cells.append(
@@ -139,7 +116,7 @@ def main(config: Config) -> Report:
                     method,
                     seconds,
                     config.seed,
-                    _heard(adapted, tests[session.speaker]),
+                    _heard(adapted, test),
                     _others(known, session.speaker),
                     _others(_heard(adapted, source), session.speaker),
                     trained_parameters=facts["trained_parameters"],
@@ -162,7 +139,7 @@ def main(config: Config) -> Report:
 
 
 def _recordings(data: Sequence[str], language: str, model: ctc.MultilingualCTC) -> tuple[str, list[Utterance]]:
-    """The language and its utterances, texts normalised as they were for training."""
+    """The language and its utterances."""
     utterances = [utterance for source in data for utterance in read(source)]
     present = sorted({utterance.language for utterance in utterances})
     if not language and len(present) > 1:
@@ -170,12 +147,21 @@ def _recordings(data: Sequence[str], language: str, model: ctc.MultilingualCTC) 
     language = model.known(language or present[0])
     if language not in present:
         raise unknown_name("language", language, present, where=" ".join(data))
-    say = normaliser(language, model.config.normalisers.get(language))
-    return language, [replace(u, text=say(u.text)) for u in utterances if u.language == language]
+    return language, [u for u in utterances if u.language == language]
+
+
+def _of(speakers: Sequence[str], utterances: Sequence[Utterance]) -> list[Utterance]:
+    """Only of these speakers, or of all where none is named."""
+    for speaker in speakers:
+        if speaker not in (present := {u.speaker for u in utterances}):
+            raise unknown_name("speaker", speaker, present, where="the recordings")
+    return [u for u in utterances if u.speaker in speakers or not speakers]
 
 
 def _writable(utterances: Sequence[Utterance], model: ctc.MultilingualCTC, language: str) -> list[Utterance]:
-    """Without the texts that the language's head cannot write, which are counted and shown."""
+    """Texts normalised as for training; those that the language's head cannot write are left out and shown."""
+    say = normaliser(language, model.config.normalisers.get(language))
+    utterances = [replace(u, text=say(u.text)) for u in utterances]
     missing = {u.key: model.units(language).missing(u.text) for u in utterances}
     if strange := sorted({symbol for symbols in missing.values() for symbol in symbols}):
         count = sum(map(bool, missing.values()))
@@ -190,26 +176,63 @@ def _source(config: Config, model: ctc.MultilingualCTC, language: str) -> tuple[
     """The validation clips of the checkpoint's own run, which it was not trained on."""
     if not config.source:
         return ()
-    file = splits_of(config.checkpoint)
-    if file is None:
-        raise InputError(f"no splits.json beside {config.checkpoint}: without it nobody knows which voices it knows")
+    division = division_of(config.checkpoint)
     _, utterances = _recordings(config.source, language, model)
     say = normaliser(language, model.config.normalisers.get(language))
-    return divided([(config.source[0], utterances)], Division(split_file=file), normalise=say).valid
+    return divided([(config.source[0], utterances)], division, normalise=say).valid
 
 
-def _examples(model: ctc.MultilingualCTC, utterances: Sequence[Utterance], language: str) -> Examples:
+def _enrolled(config: Config, model: ctc.MultilingualCTC, session: Session, seconds: float) -> Examples:
+    """What is learned from: so many seconds with their transcripts, or with what the checkpoint writes."""
+    utterances = first_seconds(session.enrolment, seconds)
+    language = utterances[0].language
+    clips = Clips(utterances, model.sample_rate(language))
+    if config.pseudo_labels is not None:
+        return pseudo_labelled(model, clips, language, least=config.pseudo_labels)
     encode = model.units(language).encode
-    return Examples(language, Clips(utterances, model.sample_rate(language)), tuple(encode(u.text) for u in utterances))
+    if seconds == max(config.seconds):
+        _doubt(model, clips, session.speaker)
+    return Examples(language, clips, tuple(encode(utterance.text) for utterance in utterances))
 
 
-def _doubt(model: ctc.MultilingualCTC, enrolled: Examples, speaker: str) -> None:
+def _adapted(
+    config: Config, model: ctc.MultilingualCTC, enrolled: Examples, name: str, method: Method
+) -> tuple[ctc.MultilingualCTC, Mapping[str, Any]]:
+    """The model that knows the voice, and its facts; a voice file that was made from the same is taken as it is."""
+    file = config.out / "voices" / f"{name}.safetensors"
+    steps = 4 if config.tiny else speakers.STEPS
+    keys = [utterance.key for utterance in enrolled.clips.utterances]
+    asked = {
+        "speaker": enrolled.clips.utterances[0].speaker,
+        "labels": "transcripts" if config.pseudo_labels is None else f"pseudo-labels from {config.pseudo_labels:g} %",
+        "clips": len(keys),
+        "digest": hashlib.sha256(json.dumps([keys, enrolled.targets]).encode()).hexdigest()[:16],
+        "steps": steps,
+        "seed": config.seed,
+    }
+    if config.resume and file.exists() and asked.items() <= (facts := changes.read(file).facts).items():
+        return voices.load(model, file), facts
+    adapted, made = speakers.adapt(
+        model,
+        enrolled,
+        method=method,
+        folder=config.out / "adaptations" / name,
+        steps=steps,
+        seed=config.seed,
+        facts=asked,
+        device=config.device,
+    )
+    changes.write(file, made)
+    return adapted, made.facts
+
+
+def _doubt(model: ctc.MultilingualCTC, clips: Clips, speaker: str) -> None:
     """Says so where the recordings hardly match their transcripts."""
-    error = evaluate(model, enrolled.clips.utterances, enrolled.clips).cer
+    error = evaluate(model, clips.utterances, clips).cer
     if error >= STRANGE:
         print(
             f"{speaker}: the model writes almost nothing of these transcripts (character error {error:.0f} %): check "
-            f"that they belong to the recordings and that the language is {enrolled.language}",
+            f"that they belong to the recordings and that the language is {clips.utterances[0].language}",
             file=sys.stderr,
         )
 

@@ -33,7 +33,7 @@ from speech_tl.report import Report, text
 from speech_tl.results import Evaluation, Result, compare, grouped, scored
 from speech_tl.training.config import command
 
-__all__ = ["Config", "Evaluation", "Result", "compare", "evaluate", "main", "splits_of"]
+__all__ = ["Config", "Evaluation", "Result", "compare", "division_of", "evaluate", "main", "splits_of"]
 
 
 class Waveforms(Protocol):
@@ -185,6 +185,18 @@ def splits_of(checkpoint: Path) -> Path | None:
     folder = checkpoint.resolve()
     places = (folder, *list(folder.parents)[:3])
     return next((place / "splits.json" for place in places if (place / "splits.json").is_file()), None)
+
+
+def division_of(checkpoint: Path) -> Division:
+    """Who was trained on and who was tested when this checkpoint was made.
+
+    Raises:
+        InputError: there is no splits.json beside it.
+    """
+    file = splits_of(checkpoint)
+    if file is None:
+        raise InputError(f"no splits.json beside {checkpoint}: without it nobody knows what it was trained on")
+    return Division(split_file=file)
 
 
 if __name__ == "__main__":

@@ -6,16 +6,16 @@ al., 2013); with more data upper layers, then all of them, are worth retraining,
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from speech_tl.data.batches import SpeechBatch
+from speech_tl.data.batches import SpeechBatch, name_infeasible
 from speech_tl.data.preparation import Language
 from speech_tl.errors import unknown_name
 from speech_tl.models.ctc import PHONE_HEAD, MultilingualCTC, layer_groups
@@ -24,6 +24,7 @@ from speech_tl.phonology.sounds import PHONES
 from speech_tl.systems import Settings, train
 from speech_tl.training.loop import Plan
 from speech_tl.training.run import Terms
+from speech_tl.training.seeding import seed_everything
 from speech_tl.transfer import layers
 from speech_tl.transfer.conservative import clone, l2_sp, output_kl, weights
 
@@ -98,71 +99,101 @@ def learn(
     """
     if method not in WAYS:
         raise unknown_name("method", method, METHODS)
-    way, code, rate = WAYS[method], language.code, language.train.sample_rate
-    known = language.normaliser.to_dict()
+    seed_everything(seed)  # of what is fresh in the model; training has streams of its own
+    code, total = language.code, plan.steps or 1
+    fitted = partial(_fitted, seed=seed, resume=resume)
     if method in ("scratch", "progressive"):
-        if method == "scratch":
-            phones = PHONES if language.pronunciations else None
-            own = alone(model, code, language.units, sample_rate=rate, phones=phones, normaliser=known)
-        else:
-            own = beside(model, code, language.units, sample_rate=rate, normaliser=known)
-        count, held = _trained(own), layers.frozen(own)
-        fitted = partial(train, seed=seed, resume=resume, settings=settings, plan=plan, folder=folder)
-        system = fitted(method, own, {code: _heard_by(own, language)})
-        layers.check_frozen(own, held)
-        return Learned(system.model, count, system.history.train_seconds)
+        own = _apart(model, language, method)
+        return fitted(method, own, {code: _heard_by(own, language)}, settings=settings, plan=plan, folder=folder)
     own = copy.deepcopy(model)
-    add_language(own, code, language.units, sample_rate=rate, normaliser=known)
-    data = {code: language, **(replay or {})}
-    isolated = replace(settings, intermediate=0.0, phones=0.0)  # a frozen encoder learns nothing from other losses
-    fitted = partial(train, seed=seed, resume=resume)
-    total = plan.steps or 1
+    rate, said = language.train.sample_rate, language.normaliser.to_dict()
+    add_language(own, code, language.units, sample_rate=rate, normaliser=said)
     warm = total if method == "head" else max(1, round(WARM_UP * total))
     groups = layer_groups(own, code)
     layers.train_only(own, groups, layers.select(groups, "output:1"))
-    held, count = layers.frozen(own), _trained(own)
     warmed = fitted(
         "head",
         own,
         {code: language},
-        settings=isolated,
+        settings=replace(settings, intermediate=0.0, phones=0.0),  # a frozen encoder learns nothing from other losses
         plan=replace(plan, steps=warm, minutes=None, epochs=None),
         folder=folder if method == "head" else folder / "head",
     )
-    layers.check_frozen(own, held)
     if method == "head":
-        return Learned(warmed.model, count, warmed.history.train_seconds)
-    own = warmed.model
-    groups = layer_groups(own, code)
-    chosen = (*layers.select(groups, way.layers), *layers.select(groups, "output:1"))
-    layers.train_only(own, groups, chosen)
-    for old in replay or ():  # their heads follow the layers below
-        own.heads[own.config.head_of[old]].requires_grad_(True)
-    if PHONE_HEAD in own.heads and language.pronunciations and way.layers == "all":
-        own.heads[PHONE_HEAD].requires_grad_(True)
-    held, count = layers.frozen(own), _trained(own)
-    factors = layers.discriminative(dict.fromkeys(chosen), decay=way.decay)
-    system = fitted(
+        return warmed
+    learned = fitted(
         method,
-        own,
-        data,
+        warmed.model,
+        {code: language, **(replay or {})},
         settings=settings,
         plan=replace(plan, steps=total - warm, minutes=None, epochs=None),
         folder=folder,
-        rates=layers.rates(own, groups, factors),
-        penalties=_stay(model, own) if way.conservative else None,
+        rates=_freed(warmed.model, language, WAYS[method], old=replay or ()),
+        penalties=_stay(model, warmed.model) if WAYS[method].conservative else None,
+    )
+    return replace(learned, cpu_seconds=warmed.cpu_seconds + learned.cpu_seconds)
+
+
+def _apart(model: MultilingualCTC, language: Language, method: Method) -> MultilingualCTC:
+    """Fresh layers for the language: alone, or as a column beside the frozen model."""
+    code, rate, said = language.code, language.train.sample_rate, language.normaliser.to_dict()
+    if method == "scratch":
+        phones = PHONES if language.pronunciations else None
+        return alone(model, code, language.units, sample_rate=rate, phones=phones, normaliser=said)
+    return beside(model, code, language.units, sample_rate=rate, normaliser=said)
+
+
+def _fitted(
+    name: str,
+    own: MultilingualCTC,
+    data: Mapping[str, Language],
+    *,
+    settings: Settings,
+    plan: Plan,
+    folder: Path,
+    seed: int,
+    resume: bool,
+    rates: Mapping[str, float] | None = None,
+    penalties: Terms | None = None,
+) -> Learned:
+    """`own` trained in the layers that are free; that the others did not move is checked."""
+    for code, language in data.items():
+        examples = language.examples(language.train, own.units(code))
+        lengths = partial(own.output_lengths, language=code)
+        name_infeasible(examples, lengths, speed=settings.augmentation.fastest)
+    count = sum(weight.numel() for weight in own.parameters() if weight.requires_grad)
+    held = layers.frozen(own)
+    system = train(
+        name,
+        own,
+        data,
+        settings=settings,
+        plan=plan,
+        folder=folder,
+        seed=seed,
+        rates=rates,
+        penalties=penalties,
+        resume=resume,
     )
     layers.check_frozen(own, held)
-    return Learned(system.model, count, warmed.history.train_seconds + system.history.train_seconds)
+    return Learned(system.model, count, system.history.train_seconds)
+
+
+def _freed(own: MultilingualCTC, language: Language, way: Way, *, old: Iterable[str]) -> dict[str, float]:
+    """Frees what `way` trains, and the heads that go with it; the factors on their learning rates."""
+    groups = layer_groups(own, language.code)
+    chosen = (*layers.select(groups, way.layers), *layers.select(groups, "output:1"))
+    layers.train_only(own, groups, chosen)
+    for code in old:  # their heads follow the layers below
+        own.heads[own.config.head_of[code]].requires_grad_(True)
+    if PHONE_HEAD in own.heads and language.pronunciations and way.layers == "all":
+        own.heads[PHONE_HEAD].requires_grad_(True)
+    return layers.rates(own, groups, layers.discriminative(dict.fromkeys(chosen), decay=way.decay))
 
 
 def _heard_by(model: MultilingualCTC, language: Language) -> Language:
     """Without pronunciations where the model has no head for them."""
     return language if PHONE_HEAD in model.heads else replace(language, pronunciations={})
-
-
-def _trained(model: nn.Module) -> int:
-    return sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
 
 
 def _stay(before: MultilingualCTC, own: MultilingualCTC, *, say: float = 1.0, pull: float = 1e-3) -> Terms:

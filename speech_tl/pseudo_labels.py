@@ -14,13 +14,10 @@ from speech_tl.models.decoding import greedy
 
 
 @torch.no_grad()
-def pseudo_labelled(model: MultilingualCTC, clips: Clips, language: str, *, least: float) -> tuple[Examples, list[int]]:
+def pseudo_labelled(model: MultilingualCTC, clips: Clips, language: str, *, least: float) -> Examples:
     """The clips that the model transcribes with a confidence of at least `least` percent, with what it writes.
 
     Clips in which it hears nothing teach nothing and are left out. The model's mode is restored.
-
-    Returns:
-        The examples, and the indices of their clips.
 
     Raises:
         InputError: not one clip is above the bar.
@@ -48,4 +45,4 @@ def pseudo_labelled(model: MultilingualCTC, clips: Clips, language: str, *, leas
             f"{best:.0f} %): lower the bar, or transcribe some by hand"
         )
     kept = Clips([clips.utterances[index] for index in chosen], clips.sample_rate)
-    return Examples(language, kept, tuple(targets)), chosen
+    return Examples(language, kept, tuple(targets))

@@ -7,9 +7,9 @@ weights (Li et al., 2018). What comes out is a small file of changes beside an u
 """
 
 import copy
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -18,10 +18,8 @@ from torch import Tensor
 
 from speech_tl.acoustics import WARPS
 from speech_tl.augmentation import Augmentation
-from speech_tl.data import audio
-from speech_tl.data.batches import Examples, SpeechBatch, SpeechBatches
-from speech_tl.data.manifest import Utterance
-from speech_tl.errors import InputError, unknown_name
+from speech_tl.data.batches import Examples, SpeechBatch, SpeechBatches, name_infeasible
+from speech_tl.errors import unknown_name
 from speech_tl.models import changes, voices
 from speech_tl.models.changes import Changes
 from speech_tl.models.ctc import MultilingualCTC, ctc_loss, layer_groups
@@ -109,6 +107,7 @@ def adapt(
     way, language = WAYS[method], enrolment.language
     seconds = sum(enrolment.clips.lengths) / enrolment.clips.sample_rate
     seed_everything(seed)
+    name_infeasible(enrolment, partial(model.output_lengths, language=language), speed=VARIED.fastest)
     own = copy.deepcopy(model)
     said = {**(facts or {}), "method": method, "language": language, "seconds": seconds, "warp": 1.0}
     said["adapter"] = "lin_diagonal" if way.adapter == "lin" and seconds < SHORT else way.adapter
@@ -205,57 +204,3 @@ def _terms(before: MultilingualCTC, own: MultilingualCTC, *, rho: float, pull: f
         }
 
     return terms
-
-
-@dataclass(frozen=True)
-class Session:
-    """One speaker's recordings, divided: what is learned from, and what the result is tested on."""
-
-    speaker: str
-    enrolment: tuple[Utterance, ...]
-    test: tuple[Utterance, ...]
-
-
-def sessions(
-    utterances: Sequence[Utterance], *, seconds: float, unheard_texts: bool = False, seed: int = 0
-) -> list[Session]:
-    """A session per speaker: clips in a seeded order up to `seconds` for enrolment, and the others for testing.
-
-    Args:
-        utterances: texts normalised.
-        unheard_texts: enrol on one half of the texts and test on the other: what is gained then is of the voice, not of
-            the words.
-
-    Raises:
-        InputError: nobody is named.
-    """
-    speakers: dict[str, list[Utterance]] = {}
-    for utterance in sorted(utterances, key=lambda u: digest(f"{seed}:{u.key}")):
-        speakers.setdefault(utterance.speaker, []).append(utterance)
-    if "" in speakers:
-        raise InputError("these recordings do not say who speaks: add a column speaker_id to their table")
-    found = []
-    for speaker, own in sorted(speakers.items()):
-        texts = sorted({utterance.text for utterance in own}, key=lambda each: digest(f"{seed}:{each}"))
-        heard = set(texts[: (len(texts) + 1) // 2] if unheard_texts else texts)
-        enrolment = first_seconds([each for each in own if each.text in heard], seconds)
-        rest = [each for each in own if each not in enrolment and not (unheard_texts and each.text in heard)]
-        found.append(Session(speaker, enrolment, tuple(rest)))
-    return found
-
-
-def first_seconds(utterances: Sequence[Utterance], seconds: float) -> tuple[Utterance, ...]:
-    """The first clips that together last at most so long, at least one: a larger amount only adds to a smaller."""
-    chosen: list[Utterance] = []
-    left = seconds
-    for utterance in utterances:
-        left -= utterance.seconds if utterance.seconds is not None else audio.duration(utterance.audio)
-        if left < 0 and chosen:
-            break
-        chosen.append(utterance)
-    return tuple(chosen)
-
-
-def digest(text: str) -> str:
-    """A random but machine-independent place in an order."""
-    return hashlib.sha256(text.encode()).hexdigest()

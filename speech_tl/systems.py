@@ -14,10 +14,9 @@ from pathlib import Path
 from torch import Tensor
 
 from speech_tl.augmentation import AS_RECORDED, Augmentation
-from speech_tl.data.batches import SpeechBatch, SpeechBatches, feasibility, frames_needed
+from speech_tl.data.batches import SpeechBatch, SpeechBatches, frames_needed, name_infeasible
 from speech_tl.data.preparation import Language
 from speech_tl.device import leads
-from speech_tl.errors import InputError
 from speech_tl.evaluate import Evaluation, evaluate
 from speech_tl.models import ctc
 from speech_tl.models.encoder import SUBSAMPLINGS
@@ -102,7 +101,10 @@ def untrained(
         dropout=settings.dropout,
         least_frames=settings.least_frames,
     )
-    name_infeasible(data, model, speed=settings.augmentation.fastest)
+    for code, language in data.items():
+        examples = language.examples(language.train, model.units(code))
+        lengths = partial(model.output_lengths, language=code)
+        name_infeasible(examples, lengths, speed=settings.augmentation.fastest)
     return model
 
 
@@ -278,23 +280,3 @@ def fit_short_clips(data: Mapping[str, Language], subsampling: int, *, speed: fl
         return subsampling, 0, f"no clip is filled up; one frame out for {subsampling} of 10 ms"
     said = f"{len(short)} of {len(clips)} training clips have fewer than 2S+1 frames at ÷{subsampling}"
     return subsampling, fill, f"{said}: shorter clips are filled up to {fill / 100:.2f} s"
-
-
-def name_infeasible(data: Mapping[str, Language], model: ctc.MultilingualCTC, *, speed: float) -> None:
-    """Says which training clips have no CTC path when played `speed` times as fast; their loss counts as 0.
-
-    Raises:
-        InputError: a language has no other clips.
-    """
-    for code, language in data.items():
-        found = feasibility(
-            language.train.utterances,
-            targets=language.examples(language.train).targets,
-            samples=language.train.lengths,
-            output_lengths=partial(model.output_lengths, language=code),
-            speed=speed,
-        )
-        if len(found.infeasible) == found.total:
-            raise InputError(f"{code}: {found}; check the transcripts, or use a smaller --subsampling")
-        if found.infeasible:
-            print(f"{code}, at {speed:g} times the speed: {found}", file=sys.stderr)

@@ -4,6 +4,7 @@ A CTC loss is infinite where a text needs more frames than its clip has (T < S +
 check runs on the lengths before training and names the offenders.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -228,3 +229,22 @@ def feasibility(
         frames=tuple(int(frames[i]) for i in bad),
         needed=tuple(needed[i] for i in bad),
     )
+
+
+def name_infeasible(examples: Examples, output_lengths: Callable[[Tensor], Tensor], *, speed: float) -> None:
+    """Says which clips have no CTC path when played `speed` times as fast; their loss counts as 0.
+
+    Raises:
+        InputError: there are no other clips.
+    """
+    found = feasibility(
+        examples.clips.utterances,
+        targets=examples.targets,
+        samples=examples.clips.lengths,
+        output_lengths=output_lengths,
+        speed=speed,
+    )
+    if len(found.infeasible) == found.total:
+        raise InputError(f"{examples.language}: {found}; check the transcripts, or use a smaller --subsampling")
+    if found.infeasible:
+        print(f"{examples.language}, at {speed:g} times the speed: {found}", file=sys.stderr)

@@ -100,7 +100,7 @@ def split(
 def subset(utterances: Sequence[Utterance], *, minutes: float, seed: int = 0) -> Utterances:
     """At most so many minutes, drawn in a seeded order that a larger budget only extends."""
     chosen, left = set(), minutes * 60
-    for utterance in sorted(utterances, key=lambda u: _draw(u.key, seed)):
+    for utterance in sorted(utterances, key=lambda u: draw(u.key, seed)):
         seconds = utterance.seconds if utterance.seconds is not None else audio.duration(utterance.audio)
         if seconds > left:
             break
@@ -188,7 +188,7 @@ def _by_rule(
         return pool, (), test, (f"a seeded {TEST_SHARE:.0%} test (seed {seed})",)
     else:
         number = max(1, round(TEST_SHARE * len(speakers)))
-        held = set(sorted(speakers, key=lambda name: _draw(name, seed))[:number])
+        held = set(sorted(speakers, key=lambda name: draw(name, seed))[:number])
         how = f"{number} of {len(speakers)} speakers drawn for test (seed {seed}): {', '.join(sorted(held))}"
     pool = tuple(u for u in utterances if u.speaker not in held)
     if not pool:
@@ -230,12 +230,12 @@ def _carve(pool: Utterances, share: float, texts: Mapping[str, str] | None, seed
     wanted = 0.0
     for _, own in sorted(by_speaker.items()):
         wanted += share * len(own)
-        for u in sorted(own, key=lambda u: _draw(u.key, seed)):
+        for u in sorted(own, key=lambda u: draw(u.key, seed)):
             group = groups[texts[u.key] if texts else u.key]
             if u.key not in carved and len(carved) + len(group) / 2 <= wanted:
                 carved.update(group)
     if not carved and len(groups) > 1:
-        smallest = min(groups.values(), key=lambda group: (len(group), _draw(group[0], seed)))
+        smallest = min(groups.values(), key=lambda group: (len(group), draw(group[0], seed)))
         carved.update(smallest)
     return tuple(u for u in pool if u.key not in carved), tuple(u for u in pool if u.key in carved)
 
@@ -292,6 +292,6 @@ def _one_language(utterances: Sequence[Utterance]) -> str:
     return utterances[0].language
 
 
-def _draw(name: str, seed: int) -> str:
+def draw(name: str, seed: int) -> str:
     """A random but machine-independent place in a seeded order."""
     return hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()

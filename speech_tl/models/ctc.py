@@ -143,9 +143,9 @@ class MultilingualCTC(PreTrainedModel):
         Raises:
             InputError: it has no head in either.
         """
-        if self.older is not None and self.known(language) not in self.config.head_of:
-            return self.older.column(language)
-        return self
+        if self.known(language) in self.config.head_of or self.older is None:
+            return self
+        return self.older.column(language)
 
     def known(self, language: str) -> str:
         """The language itself.
@@ -159,12 +159,12 @@ class MultilingualCTC(PreTrainedModel):
 
     def units(self, language: str) -> Units:
         """The symbols its head writes."""
-        config = self.column(self.known(language)).config
+        config = self.column(language).config
         return Units(tuple(config.symbols[config.head_of[language]]))
 
     def sample_rate(self, language: str) -> int:
         """Hz of the waveforms that language goes in with."""
-        return self.column(self.known(language)).config.rate_of[language]
+        return self.column(language).config.rate_of[language]
 
     def output_lengths(self, samples: Tensor, language: str) -> Tensor:
         """(B,) samples -> (B,) frames that the head scores."""
@@ -233,7 +233,7 @@ class MultilingualCTC(PreTrainedModel):
         }
 
     def _head(self, language: str) -> nn.Module:
-        return self.heads[self.config.head_of[self.known(language)]]
+        return self.heads[self.config.head_of[language]]
 
 
 def ctc_loss(logits: Tensor, targets: Tensor, frames: Tensor, target_lengths: Tensor) -> Tensor:

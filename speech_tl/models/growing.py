@@ -35,8 +35,8 @@ def add_language(
         InputError: the language or a head of its name is there already, or no input layer hears that rate.
     """
     config = model.config
-    if language in config.head_of or language in config.symbols:
-        raise InputError(f"the model has a head {language!r} already: {', '.join(config.symbols)}")
+    if language in model.languages or language in config.symbols:
+        raise InputError(f"the model has a head {language!r} already: {', '.join(model.languages)}")
     rates = sorted(set(config.rate_of.values()))
     rate = sample_rate or rates[-1]
     if rate not in rates:

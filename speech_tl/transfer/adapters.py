@@ -71,18 +71,9 @@ def before(layer: nn.Module, adapter: nn.Module) -> None:
     layer.register_forward_pre_hook(_input, with_kwargs=True)
 
 
-def detach(layer: nn.Module) -> None:
-    """The layer is without its adapter again."""
-    delattr(layer, NAME)
-    for hooks, ours in ((layer._forward_hooks, _output), (layer._forward_pre_hooks, _input)):
-        for key in [key for key, hook in hooks.items() if hook is ours]:
-            del hooks[key]
-    layer._forward_pre_hooks_with_kwargs.clear()
-
-
 def _add(layer: nn.Module, adapter: nn.Module) -> None:
     if hasattr(layer, NAME):
-        raise InputError(f"{type(layer).__name__} has an adapter already: detach that one first")
+        raise InputError(f"{type(layer).__name__} has an adapter already")
     parameter = next(layer.parameters(), None)
     if parameter is not None:
         adapter.to(parameter.device)

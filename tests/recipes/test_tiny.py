@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from nmt_zero_shot import grammar
 from recipes import asr_multilingual, asr_new_language, asr_new_speaker, nmt_decoding_speed, nmt_zero_shot
 from speech_tl import transcribe
-from speech_tl.models import ctc
+from speech_tl.models import changes, ctc
 from speech_tl.training.config import command
 
 
@@ -65,6 +65,8 @@ def test_a_new_voice_gets_a_file_that_transcribe_takes(
     assert command(asr_new_speaker.main, asr_new_speaker.Config, again) == 0
     resumed = json.loads((tmp_path / "voice" / "metrics.json").read_text())["tables"]
     assert resumed == tables and [voice.stat().st_mtime_ns for voice in voices] == stamps
+    assert command(asr_new_speaker.main, asr_new_speaker.Config, [*again, "--seed", "1"]) == 0
+    assert all(changes.read(voice).facts["seed"] == 1 for voice in (tmp_path / "voice" / "voices").iterdir()), "anew"
     capsys.readouterr()
     clip = next(tiny_speech.rglob("*.wav"), None) or next(tiny_speech.rglob("*.flac"))
     heard = ["--checkpoint", str(run), "--language", "fi", "--speaker", str(voices[0]), "--device", "cpu", str(clip)]

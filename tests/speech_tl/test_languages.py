@@ -1,5 +1,7 @@
 """One more language: a head of its own, the layers that a method names, and the others to the byte."""
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,23 @@ def test_an_isolated_head_changes_no_old_language(
     with torch.no_grad():
         ours, before = (each.log_probabilities(audio, samples, "fi")[0] for each in (found.model, model))
     assert ours.equal(before)
+
+
+@pytest.mark.parametrize("method", ["scratch", "head", "progressive"])
+def test_a_seed_gives_one_result(
+    method: languages.Method, model: ctc.MultilingualCTC, data: dict[str, Language], tmp_path: Path
+) -> None:
+    one, two = (learned(model, data, method, tmp_path / name).model.state_dict() for name in ("one", "two"))
+    assert all(value.equal(two[name]) for name, value in one.items())
+
+
+def test_recordings_without_a_ctc_path_are_refused(
+    model: ctc.MultilingualCTC, data: dict[str, Language], tmp_path: Path
+) -> None:
+    long = replace(data["it"], train=copy.copy(data["it"].train))
+    long.train.utterances = tuple(replace(each, text=50 * each.text) for each in data["it"].train.utterances)
+    with pytest.raises(InputError, match=r"it: \d+ of \d+ clips have too few frames for their texts"):
+        learned(model, {"it": long}, "head", tmp_path)
 
 
 def test_replay_goes_on_with_the_old_languages(

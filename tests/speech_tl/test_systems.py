@@ -14,7 +14,7 @@ from speech_tl.data.preparation import Language, by_language, prepare
 from speech_tl.errors import InputError
 from speech_tl.evaluate import evaluate
 from speech_tl.models import ctc
-from speech_tl.systems import Settings, fit_short_clips, learn_to_tell_languages, name_infeasible, train, untrained
+from speech_tl.systems import Settings, fit_short_clips, learn_to_tell_languages, train, untrained
 from speech_tl.training.loop import Plan
 
 SETTINGS = Settings(encoder="tiny", device="cpu", augmentation=Augmentation(warp=0.1))
@@ -85,10 +85,10 @@ def test_short_clips_are_filled_up_or_the_subsampling_is_halved(data: dict[str, 
 
 
 def test_a_language_without_a_feasible_clip_is_refused(data: dict[str, Language]) -> None:
-    model = ctc.build("tiny", {"fi": data["fi"].units}, rate_of={"fi": 8000})
-    name_infeasible({"fi": data["fi"]}, model, speed=1.0)
+    settings = Settings(encoder="tiny", device="cpu")
+    untrained({"fi": data["fi"]}, settings, seed=0)
     with pytest.raises(InputError, match=r"fi: \d+ of \d+ clips have too few frames.*check the transcripts"):
-        name_infeasible({"fi": shortened(data["fi"], 30)}, model, speed=1.0)
+        untrained({"fi": shortened(data["fi"], 30)}, settings, seed=0)
 
 
 def test_a_trained_system_and_the_wrong_head(data: dict[str, Language], tmp_path: Path) -> None:

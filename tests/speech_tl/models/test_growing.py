@@ -86,6 +86,9 @@ def test_a_column_beside_keeps_the_old_one_to_the_bit(model: ctc.MultilingualCTC
         assert again.log_probabilities(AUDIO, SAMPLES, code)[0].equal(said)
         assert again.units(code) == model.units(code)
         assert again.output_lengths(SAMPLES, code).equal(model.output_lengths(SAMPLES, code))
+    for taken in ("swh", "ita"):
+        with pytest.raises(InputError, match=f"has a head '{taken}' already: ita, swh, spa"):
+            add_language(grown, taken, Units.from_texts(["ciao"]))
     grown.train(False)
     with torch.no_grad():
         ours, theirs = (each.log_probabilities(AUDIO, SAMPLES, "ita")[0] for each in (grown, again))

@@ -1,0 +1,58 @@
+"""What a speaker's recordings are for: seconds of them to learn the voice from, and the others to test on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from speech_tl.data import audio
+from speech_tl.data.manifest import Utterance
+from speech_tl.data.splits import draw
+from speech_tl.errors import InputError
+
+
+@dataclass(frozen=True)
+class Session:
+    """One speaker's recordings, divided: what is learned from, and what the result is tested on."""
+
+    speaker: str
+    enrolment: tuple[Utterance, ...]
+    test: tuple[Utterance, ...]
+
+
+def sessions(
+    utterances: Sequence[Utterance], *, seconds: float, unheard_texts: bool = False, seed: int = 0
+) -> list[Session]:
+    """A session per speaker: clips in a seeded order up to `seconds` for enrolment, and the others for testing.
+
+    Args:
+        utterances: texts normalised.
+        unheard_texts: enrol on one half of the texts and test on the other: what is gained then is of the voice, not of
+            the words.
+
+    Raises:
+        InputError: nobody is named.
+    """
+    speakers: dict[str, list[Utterance]] = {}
+    for utterance in sorted(utterances, key=lambda u: draw(u.key, seed)):
+        speakers.setdefault(utterance.speaker, []).append(utterance)
+    if "" in speakers:
+        raise InputError("these recordings do not say who speaks: add a column speaker_id to their table")
+    found = []
+    for speaker, own in sorted(speakers.items()):
+        texts = sorted({utterance.text for utterance in own}, key=lambda each: draw(each, seed))
+        heard = set(texts[: (len(texts) + 1) // 2] if unheard_texts else texts)
+        enrolment = first_seconds([each for each in own if each.text in heard], seconds)
+        rest = [each for each in own if each not in enrolment and not (unheard_texts and each.text in heard)]
+        found.append(Session(speaker, enrolment, tuple(rest)))
+    return found
+
+
+def first_seconds(utterances: Sequence[Utterance], seconds: float) -> tuple[Utterance, ...]:
+    """The first clips that together last at most so long, at least one: a larger amount only adds to a smaller."""
+    chosen: list[Utterance] = []
+    left = seconds
+    for utterance in utterances:
+        left -= utterance.seconds if utterance.seconds is not None else audio.duration(utterance.audio)
+        if left < 0 and chosen:
+            break
+        chosen.append(utterance)
+    return tuple(chosen)

@@ -1,0 +1,38 @@
+"""Seconds of a speaker are learned from, and never tested on."""
+
+import pytest
+
+from speech_tl.data.enrolment import first_seconds, sessions
+from speech_tl.data.manifest import Utterance
+from speech_tl.errors import InputError
+
+
+def utterance(speaker: str, text: str, at: int, seconds: float = 1.0) -> Utterance:
+    return Utterance(f"{speaker}{at}.wav", text, "fi", speaker, seconds=seconds, name=f"{speaker}/{text}/{at}")
+
+
+def test_a_session_divides_a_speaker_by_seconds() -> None:
+    own = [utterance(speaker, text, at) for speaker in "ab" for text in ("yksi", "kaksi", "kolme") for at in range(4)]
+    first, second = sessions(own, seconds=5.5)
+    assert [(each.speaker, len(each.enrolment), len(each.test)) for each in (first, second)] == [
+        ("a", 5, 7),
+        ("b", 5, 7),
+    ]
+    assert not set(first.enrolment) & set(first.test)
+    less = sessions(own, seconds=3)[0]
+    assert less.enrolment == first.enrolment[:3], "a larger amount only adds"
+    assert first_seconds(first.enrolment, 3) == less.enrolment
+    assert first_seconds(first.enrolment, 0.5) == first.enrolment[:1], "one clip at least"
+
+
+def test_unheard_texts_are_tested_on() -> None:
+    own = [utterance("a", text, at) for text in ("yksi", "kaksi", "kolme", "viisi") for at in range(5)]
+    (session,) = sessions(own, seconds=4, unheard_texts=True)
+    enrolled, tested = ({each.text for each in part} for part in (session.enrolment, session.test))
+    assert len(tested) == 2 and not enrolled & tested
+    assert len(session.test) == 10
+
+
+def test_recordings_of_nobody() -> None:
+    with pytest.raises(InputError, match="do not say who speaks: add a column speaker_id"):
+        sessions([utterance("", "yksi", 0)], seconds=3)
