@@ -1,4 +1,4 @@
-"""Both sides of a transfer over the amount of target data: what the target gains and what the source loses.
+"""Both sides of a transfer over the amount of target data, and over the layers that are kept: tables and pictures.
 
 A method that wins on the target by forgetting the source has not won, so every table and picture shows the two. Cells
 of several targets (speakers, languages) at one amount are pooled, utterance by utterance.
@@ -11,6 +11,7 @@ from typing import Any
 
 from speech_tl.report import Figure, curves
 from speech_tl.results import Evaluation, Row, compare, grouped
+from speech_tl.transfer.transferability import Cut
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,74 @@ def pictures(rows: Sequence[Row]) -> tuple[Figure, ...]:
                 both,
             )
         )
+    return tuple(figures)
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network of the layer experiment (`transfer.transferability`), and what it reaches on task B."""
+
+    case: str
+    """`speech`, `pictures`."""
+    source: str
+    """The task A that layers were kept from; empty where they were not."""
+    cut: Cut | None
+    """None for B as it is."""
+    seed: int
+    after: Evaluation
+    trained_parameters: int
+    cpu_seconds: float
+
+    @property
+    def facts(self) -> Row:
+        """What it is, as columns."""
+        told = {"treatment": "B", "side": "", "kept": 0} if self.cut is None else vars(self.cut)
+        return {"case": self.case, "source": self.source, **told, "seed": self.seed}
+
+
+def layer_tables(networks: Sequence[Network]) -> dict[str, list[Row]]:
+    """`layers`: a row per network; `differences`: each against B as it is, paired. Utterance errors in percent.
+
+    Args:
+        networks: B as it is comes first.
+    """
+    rows = []
+    for network in networks:
+        error = _error(network.after)
+        rows.append(
+            {
+                **network.facts,
+                "target_error": error["utterance_error"],
+                "target_low": error["utterance_error_low"],
+                "target_high": error["utterance_error_high"],
+                "trained_parameters": network.trained_parameters,
+                "cpu_seconds": network.cpu_seconds,
+            }
+        )
+    base, *others = networks
+    pairs = [{**network.facts, **row} for network in others for row in compare(network.after, base.after)]
+    return {"layers": rows, "differences": pairs}
+
+
+def layer_pictures(rows: Sequence[Row]) -> tuple[Figure, ...]:
+    """Of the table `layers`: for each side and source, a curve per treatment over the kept layers; B as it is at 0."""
+    figures = []
+    for side in sorted({row["side"] for row in rows} - {""}):
+        for source in sorted({row["source"] for row in rows} - {""}) or [""]:
+            mine = [row for row in rows if row["source"] in ("", source) and row["side"] in ("", side)]
+            base = [(0, row["target_error"]) for row in mine if row["treatment"] == "B"]
+            lines = {
+                treatment: base + sorted((row["kept"], row["target_error"]) for row in own)
+                for treatment, own in grouped(mine, lambda row: row["treatment"]).items()
+                if treatment != "B"
+            }
+            figures.append(
+                Figure(
+                    f"Kept from the {side} side" + (f", A = {source}" if source else ""),
+                    "Error on B's test set over the number of layers that come from elsewhere; at 0, B as it is.",
+                    curves(lines, x=f"layers kept from the {side}", y="error (%)"),
+                )
+            )
     return tuple(figures)
 
 

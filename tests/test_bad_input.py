@@ -28,6 +28,7 @@ import torch
 import recipes.asr_multilingual as recipe
 import recipes.asr_new_language as new_language
 import recipes.asr_new_speaker as new_speaker
+import recipes.layer_transfer as layer_transfer
 from speech_tl import evaluate, transcribe
 from speech_tl.data import synthesis
 from speech_tl.training import grid
@@ -40,6 +41,7 @@ RATE = 16000
 COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "recipes.asr_multilingual": lambda words: command(recipe.main, recipe.Config, words),
     "recipes.asr_new_language": lambda words: command(new_language.main, new_language.Config, words),
+    "recipes.layer_transfer": lambda words: command(layer_transfer.main, layer_transfer.Config, words),
     "recipes.asr_new_speaker": lambda words: command(new_speaker.main, new_speaker.Config, words),
     "speech_tl.evaluate": lambda words: command(evaluate.main, evaluate.Config, words),
     "speech_tl.transcribe": lambda words: command(transcribe.main, transcribe.Config, words),
@@ -331,6 +333,19 @@ SPEAKERS = [
 """Voices: what enrolment and its files can get wrong."""
 
 
+LAYERS = "recipes.layer_transfer --data corpus --language aa --tiny --device cpu --out layers"
+KEPT = [
+    Bad("a treatment that there is not", LAYERS + " --treatments AnC", "AnC"),
+    Bad("a source that there is not", LAYERS + " --source wrods", "unknown source 'wrods' in --source .*; did you mean 'words'"),
+    Bad("more layers than there are", LAYERS + " --kept 9", "9 layers to keep: this network has 3, so expected 1 to 3", late=True),
+    Bad("layers of two languages", LAYERS.replace("--language aa ", ""), "corpus holds aa, bb: say which with --language"),
+    Bad("one training speaker to divide", LAYERS, "aa1 cannot be halved: expected several words and speakers", lambda folder: rewrite(folder, [line if line[2] != "aa" or line[3] == "aa3" else [*line[:3], "aa1"] for line in rows(folder)])),
+    Bad("pictures of spoken words", LAYERS.replace("corpus", "pictures") + " --source words", "unknown source 'words' in --source; known: classes", file("pictures/train/cat/one.png", b"no picture")),
+    Bad("a picture that is none", LAYERS.replace("corpus", "pictures") + " --source classes", r"one\.png is not a picture", file("pictures/train/cat/one.png", b"no picture")),
+]  # fmt: skip
+"""The layer experiment: what cannot be divided, kept or looked at."""
+
+
 LANGUAGES = [
     Bad("a method for languages that there is not", LEARN + " --methods heads", "heads"),
     Bad("a language that the checkpoint knows", LEARN.replace("--language cc", "--language aa"), "run knows 'aa' already: train it further with asr_multilingual"),
@@ -402,7 +417,9 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "bad", [*CORPUS, *FLAGS, *CHECKPOINTS, *USE, *SPEAKERS, *LANGUAGES], ids=lambda bad: bad.name.replace(" ", "_")
+    "bad",
+    [*CORPUS, *FLAGS, *CHECKPOINTS, *USE, *SPEAKERS, *LANGUAGES, *KEPT],
+    ids=lambda bad: bad.name.replace(" ", "_"),
 )
 def test_one_clear_line(bad: Bad, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     bad.spoil(folder)

@@ -1,13 +1,23 @@
 """Every recipe in its smallest form, on speech made here: it runs, leaves its folder, and a number holds."""
 
+import csv
 import json
+from itertools import product
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from safetensors.torch import load_file
 
 from nmt_zero_shot import grammar
-from recipes import asr_multilingual, asr_new_language, asr_new_speaker, nmt_decoding_speed, nmt_zero_shot
+from recipes import (
+    asr_multilingual,
+    asr_new_language,
+    asr_new_speaker,
+    layer_transfer,
+    nmt_decoding_speed,
+    nmt_zero_shot,
+)
 from speech_tl import transcribe
 from speech_tl.models import changes, ctc
 from speech_tl.training.config import command
@@ -71,6 +81,71 @@ def test_a_new_voice_gets_a_file_that_transcribe_takes(
     clip = next(tiny_speech.rglob("*.wav"), None) or next(tiny_speech.rglob("*.flac"))
     heard = ["--checkpoint", str(run), "--language", "fi", "--speaker", str(voices[0]), "--device", "cpu", str(clip)]
     assert command(transcribe.main, transcribe.Config, heard) == 0
+
+
+@pytest.fixture(scope="module")
+def spoken_words(tiny_speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Finnish voices that, as far as their table says, say four words."""
+    folder = tmp_path_factory.mktemp("words")
+    head, *rows = csv.reader((tiny_speech / "metadata.csv").read_text(encoding="utf-8").splitlines())
+    own = [row for row in rows if row[2] == "fi"]
+    for at, row in enumerate(own):
+        row[1] = ("yksi", "kaksi", "kolme", "viisi")[at % 4]
+        (folder / row[0]).parent.mkdir(exist_ok=True)
+        (folder / row[0]).symlink_to(tiny_speech / row[0])
+    with (folder / "metadata.csv").open("w", encoding="utf-8", newline="") as table:
+        csv.writer(table).writerows([head, *own])
+    return folder
+
+
+def test_the_layer_experiment_on_words_and_voices(
+    spoken_words: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--tiny", "--data", str(spoken_words), "--device", "cpu", "--out", str(tmp_path), "--kept", "1", "3"]
+    assert command(layer_transfer.main, layer_transfer.Config, [*arguments, "--plan"]) == 0
+    assert "24 networks of 8 updates; layers: subsampling, encoder.0, encoder.1" in capsys.readouterr().err
+    assert not (tmp_path / "config.json").exists()
+    assert command(layer_transfer.main, layer_transfer.Config, arguments) == 0
+    tables = json.loads((tmp_path / "metrics.json").read_text())["tables"]
+    rows = {(row["treatment"], row["source"], row["side"], row["kept"]): row for row in tables["layers"]}
+    # B; from 2 sources and from B itself frozen and free, and random: 7 x (1 and 3 from the input, 1 from the output)
+    assert len(rows) == len(tables["layers"]) == 1 + 7 * 3 and len(tables["differences"]) == 7 * 3
+    whole = rows["B", "", "", 0]["trained_parameters"]
+    assert rows["AnB+", "words", "input", 3]["trained_parameters"] == whole
+    model = ctc.load(tmp_path / "networks" / "AnB_input_3_voices")
+    head = sum(weight.numel() for weight in model.heads["fi"].parameters())
+    assert rows["AnB", "voices", "input", 3]["trained_parameters"] == head
+    theirs = ctc.load(tmp_path / "networks" / "A_voices").encoder.state_dict()
+    assert all(value.equal(theirs[name]) for name, value in model.encoder.state_dict().items()), "kept to the byte"
+
+
+def test_the_layer_experiment_on_pictures(tmp_path: Path) -> None:
+    for part, label in product(("train", "test"), ("cat", "dog", "fox", "owl")):
+        (tmp_path / "pictures" / part / label).mkdir(parents=True)
+        for at in range(3):
+            Image.new("RGB", (8, 8), (20 * at, 60 * ord(label[0]) % 256, 0)).save(
+                tmp_path / "pictures" / part / label / f"{at}.png"
+            )
+    arguments = [
+        "--tiny",
+        "--data",
+        str(tmp_path / "pictures"),
+        "--source",
+        "classes",
+        "--examples",
+        "4",
+        "--kept",
+        "2",
+    ]
+    arguments += ["--treatments", "AnB", "RnB", "--sides", "input", "--device", "cpu", "--out", str(tmp_path / "run")]
+    assert command(layer_transfer.main, layer_transfer.Config, arguments) == 0
+    rows = json.loads((tmp_path / "run" / "metrics.json").read_text())["tables"]["layers"]
+    assert [(row["treatment"], row["source"], row["kept"]) for row in rows] == [
+        ("B", "", 0),
+        ("AnB", "classes", 2),
+        ("RnB", "", 2),
+    ]
+    assert "Kept from the input side, A = classes" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_asr_multilingual_leaves_its_folder(run: Path) -> None:

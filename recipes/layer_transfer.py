@@ -1,0 +1,204 @@
+"""How far does each layer carry over, and from which end should one keep? The lecture's curve, on speech and pictures.
+
+Task B is half of a corpus's words from half of its training speakers, tested on its own test speakers. Task A differs
+in one thing: `words` (the other words, same voices), `voices` (same words, other voices), or a folder of another
+language. For every number of layers kept from the input or the output side: kept from A (AnB) or B itself (BnB),
+frozen or, with a plus, free to move, beside random frozen ones (RnB) and B as it is (Yosinski et al., 2014). Of
+pictures, B is half of the classes and A, `classes`, the other half.
+
+    python -m recipes.layer_transfer --data D/arabic_speech_commands --source words voices D/fsdd_english_digits \\
+        --out runs/layers --plan
+    python -m recipes.layer_transfer --data D/mnist --source classes --examples 200 --out runs/picture_layers
+
+`--plan` says how many networks that are, and leaves. No curve has been measured with it yet.
+"""
+
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from speech_tl import images
+from speech_tl.augmentation import AS_RECORDED
+from speech_tl.curves import Network, layer_pictures, layer_tables
+from speech_tl.data.preparation import prepare
+from speech_tl.data.splits import draw
+from speech_tl.device import chosen
+from speech_tl.errors import InputError, unknown_name
+from speech_tl.report import Report, text, write
+from speech_tl.systems import Settings, fit_short_clips
+from speech_tl.tasks import Classes, Task, Words, halves, quarter
+from speech_tl.training import config as configuration
+from speech_tl.training.config import command
+from speech_tl.training.loop import Plan
+from speech_tl.transfer import layers
+from speech_tl.transfer.transferability import SIDES, TREATMENTS, Cut, Side, Treatment, cuts, put_together
+
+
+@dataclass(frozen=True)
+class Config:
+    data: str
+    """A corpus of words with several training speakers; or pictures: MNIST's files, or folders by class."""
+    source: tuple[str, ...] = ("words", "voices")
+    """Tasks A: `words`, `voices`, or corpora of other languages; of pictures `classes`."""
+    language: str = ""
+    """Of --data, where it holds several."""
+    treatments: tuple[Treatment, ...] = TREATMENTS
+    """Which networks are put together."""
+    sides: tuple[Side, ...] = SIDES
+    """Ends that layers are kept from."""
+    kept: tuple[int, ...] = ()
+    """Numbers of layers to keep; every one if none."""
+    examples: int | None = None
+    """At most so many training examples of task B, drawn by seed."""
+    encoder: str = "small"
+    """tiny, small or base, for speech."""
+    sample_rate: int = 8000
+    """Hz that all audio is brought to, 16000 or 8000."""
+    steps: int = 600
+    """Updates of every network."""
+    peak_rate: float = 2e-3
+    """Learning rate after the warm-up."""
+    seed: int = 0
+    """Of everything random, the halves too."""
+    out: Path = Path("runs/layer_transfer")
+    """Where the run is kept, with a folder for each network."""
+    plan: bool = False
+    """Print the networks and leave."""
+    resume: bool = False
+    """Continue the run in --out."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    tiny: bool = False
+    """A few updates, to see that everything works."""
+
+
+def main(config: Config) -> Report | None:
+    began = time.monotonic()
+    chosen(config.device)
+
+    # Data
+    pictures = images.holds_pictures(config.data)
+    b, sources = _pictures(config) if pictures else _speech(config)
+
+    # Model
+    names = list(b.groups(b.fresh(seed=config.seed)))[:-1]  # without the task's own head
+    networks = list(_networks(config, sources, len(names)))
+    steps = 8 if config.tiny else config.steps
+    print(
+        f"{len(networks) + len(sources) + 1} networks of {steps} updates; layers: {', '.join(names)}", file=sys.stderr
+    )
+    if config.plan:
+        return None
+    config.out.mkdir(parents=True, exist_ok=True)
+    if not (config.resume and (config.out / "config.json").exists()):
+        configuration.save(config, config.out / "config.json")
+
+    # Train
+    plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=max(1, steps // 4), average=0.99)
+    own = _trained(config, b, "B", b.fresh(seed=config.seed), plan)
+    others = {
+        name: _trained(config, a, f"A_{name}", a.fresh(seed=config.seed + at), plan)[0]
+        for at, (name, a) in enumerate(sources.items(), start=1)
+    }
+    base, kind = b.test(own[0]), "pictures" if pictures else "speech"
+    found = [Network(kind, "", None, config.seed, base, *own[1:])]
+
+    # Transfer
+    for source, cut in networks:
+        model = b.fresh(seed=config.seed + 1000)  # not what B began with
+        groups, a = b.groups(model), others.get(source)
+        theirs = sources[source].groups(a) if a is not None else {}
+        free = put_together(cut, groups, a=theirs, b=b.groups(own[0]), keepable=names)
+        layers.train_only(model, groups, free)
+        held = layers.frozen(model)
+        name = "_".join(filter(None, [cut.treatment.replace("+", "plus"), cut.side, str(cut.kept), source]))
+        trained, count, seconds = _trained(config, b, name, model, plan)
+        layers.check_frozen(model, held)
+
+        # Evaluate
+        found.append(Network(kind, source, cut, config.seed, b.test(trained), count, seconds))
+    measured = layer_tables(found)
+    report = Report(
+        recipe="layer_transfer",
+        command=shlex.join(["python", "-m", "recipes.layer_transfer", *sys.argv[1:]]),
+        seed=config.seed,
+        device=chosen(config.device),
+        seconds=time.monotonic() - began,
+        tables=measured,
+        sections=layer_pictures(measured["layers"]),
+    )
+    write(report, config.out)
+    print(text(measured["layers"]))
+    return report
+
+
+def _networks(config: Config, sources: Mapping[str, Task], depth: int) -> Iterator[tuple[str, Cut]]:
+    """(source, cut); what comes from B itself or from nowhere is made once, under the source ""."""
+    for cut in cuts(depth, treatments=config.treatments, sides=config.sides, kept=config.kept):
+        yield from ((source, cut) for source in (sources if cut.treatment.startswith("A") else [""]))
+
+
+def _trained(config: Config, task: Task, name: str, model: nn.Module, plan: Plan) -> tuple[Any, int, float]:
+    """The trained network, how many of its weights were free, and the seconds it took."""
+    count = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    found = task.train(
+        name, model, plan=plan, folder=config.out / "networks" / name, seed=config.seed, resume=config.resume
+    )
+    return found.model, count, found.seconds
+
+
+def _speech(config: Config) -> tuple[Task, dict[str, Task]]:
+    """Task B and the tasks A: quarters of the corpus by words and by training speakers, or other corpora whole."""
+    rates = {"": config.sample_rate}
+    found = prepare([config.data], languages=[config.language] if config.language else (), sample_rates=rates)
+    if len(found) > 1:
+        raise InputError(f"{config.data} holds {', '.join(found)}: say which with --language")
+    whole = next(iter(found.values()))
+    if whole.split.task != "words":
+        raise InputError(f"{config.data} holds sentences: expected words that recur, to divide them")
+    parts = {"": quarter(whole, seed=config.seed, most=config.examples)}
+    for source in config.source:
+        if source in ("words", "voices"):
+            others = {"other_words": source == "words", "other_voices": source == "voices"}
+            parts[source] = quarter(whole, seed=config.seed, **others)
+        elif "/" in source or ":" in source or Path(source).is_dir():
+            found = prepare([source], sample_rates=rates)
+            parts |= {f"{Path(source).name}_{code}": each for code, each in found.items()}
+        else:
+            raise unknown_name("source", source, ["words", "voices"], where="--source (or folders of recordings)")
+    subsampling, least_frames, said = fit_short_clips(parts, 4)
+    print(said, file=sys.stderr)
+    settings = Settings(
+        encoder="tiny" if config.tiny else config.encoder,
+        subsampling=subsampling,
+        least_frames=least_frames,
+        dropout=0.0,
+        augmentation=AS_RECORDED,
+        device=config.device,
+    )
+    tasks: dict[str, Task] = {name: Words(part, settings) for name, part in parts.items()}
+    return tasks.pop(""), tasks
+
+
+def _pictures(config: Config) -> tuple[Task, dict[str, Task]]:
+    """Task B and task A: halves of the classes."""
+    if set(config.source) - {"classes"}:
+        raise unknown_name("source", next(iter(set(config.source) - {"classes"})), ["classes"], where="--source")
+    parts = images.read(config.data)
+    ours, theirs = halves(set(parts["train"].classes), config.seed)
+    tasks = []
+    for classes, most in ((ours, config.examples), (theirs, None)):
+        train, test = (part.of(sorted(classes)) for part in (parts["train"], parts["test"]))
+        order = sorted(range(len(train)), key=lambda index: draw(str(index), config.seed))[:most]
+        tasks.append(Classes({"train": train.take(order), "test": test}, device=config.device))
+    return tasks[0], {"classes": tasks[1]}
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main, Config))
