@@ -25,6 +25,7 @@ import pytest
 import soundfile
 import torch
 
+import recipes.asr_distillation as distillation
 import recipes.asr_multilingual as recipe
 import recipes.asr_new_language as new_language
 import recipes.asr_new_speaker as new_speaker
@@ -41,6 +42,7 @@ RATE = 16000
 COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "recipes.asr_multilingual": lambda words: command(recipe.main, recipe.Config, words),
     "recipes.asr_new_language": lambda words: command(new_language.main, new_language.Config, words),
+    "recipes.asr_distillation": lambda words: command(distillation.main, distillation.Config, words),
     "recipes.layer_transfer": lambda words: command(layer_transfer.main, layer_transfer.Config, words),
     "recipes.asr_new_speaker": lambda words: command(new_speaker.main, new_speaker.Config, words),
     "speech_tl.evaluate": lambda words: command(evaluate.main, evaluate.Config, words),
@@ -333,6 +335,17 @@ SPEAKERS = [
 """Voices: what enrolment and its files can get wrong."""
 
 
+TEACH = "recipes.asr_distillation --checkpoint run --data corpus --tiny --device cpu --out student"
+STUDENTS = [
+    Bad("a way to teach that there is not", TEACH + " --methods soft", "soft"),
+    Bad("a student of no size", TEACH + " --student tinny", "unknown encoder size 'tinny'; did you mean 'tiny'"),
+    Bad("a weight of nothing", TEACH + " --weight 0", "--weight 0 --soft 2: expected numbers above 0"),
+    Bad("no teacher", TEACH.replace("--checkpoint run", "--checkpoint corpus"), "no config.json in corpus"),
+    Bad("a teacher without its division", TEACH, "no splits.json beside run", remove("run/splits.json")),
+    Bad("recordings that the teacher does not know", TEACH, "unknown language 'aa' in corpus", lambda folder: relabel(folder, aa="cc")),
+]  # fmt: skip
+"""Distillation."""
+
 LAYERS = "recipes.layer_transfer --data corpus --language aa --tiny --device cpu --out layers"
 KEPT = [
     Bad("a treatment that there is not", LAYERS + " --treatments AnC", "AnC"),
@@ -418,7 +431,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "bad",
-    [*CORPUS, *FLAGS, *CHECKPOINTS, *USE, *SPEAKERS, *LANGUAGES, *KEPT],
+    [*CORPUS, *FLAGS, *CHECKPOINTS, *USE, *SPEAKERS, *LANGUAGES, *KEPT, *STUDENTS],
     ids=lambda bad: bad.name.replace(" ", "_"),
 )
 def test_one_clear_line(bad: Bad, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

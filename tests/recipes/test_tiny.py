@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from nmt_zero_shot import grammar
 from recipes import (
+    asr_distillation,
     asr_multilingual,
     asr_new_language,
     asr_new_speaker,
@@ -81,6 +82,28 @@ def test_a_new_voice_gets_a_file_that_transcribe_takes(
     clip = next(tiny_speech.rglob("*.wav"), None) or next(tiny_speech.rglob("*.flac"))
     heard = ["--checkpoint", str(run), "--language", "fi", "--speaker", str(voices[0]), "--device", "cpu", str(clip)]
     assert command(transcribe.main, transcribe.Config, heard) == 0
+
+
+def test_students_stand_under_their_teacher(run: Path, tiny_speech: Path, tmp_path: Path) -> None:
+    arguments = [
+        "--tiny",
+        "--checkpoint",
+        str(run),
+        "--data",
+        str(tiny_speech),
+        "--device",
+        "cpu",
+        "--out",
+        str(tmp_path),
+    ]
+    assert command(asr_distillation.main, asr_distillation.Config, arguments) == 0
+    tables = json.loads((tmp_path / "metrics.json").read_text())["tables"]
+    systems = ["teacher", "student_alone", "student_soft_targets", "student_relational"]
+    assert [row["system"] for row in tables["sizes"]] == systems
+    teachers = json.loads((run / "metrics.json").read_text())["tables"]["error_rates"]
+    wanted = {row["language"]: row["cer"] for row in teachers if row["system"] == "shared_heads"}
+    found = {row["language"]: row["cer"] for row in tables["error_rates"] if row["system"] == "teacher"}
+    assert found == pytest.approx(wanted), "tested on the same clips"
 
 
 @pytest.fixture(scope="module")

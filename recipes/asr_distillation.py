@@ -1,0 +1,155 @@
+"""A recogniser in a quarter of the weights: what its teacher adds to the transcripts.
+
+The same student is trained alone, with the teacher's opinion of every frame (soft targets), and with the way in which
+the teacher places clips against each other (relational); the teacher stands above them. All see the recordings that the
+teacher was trained on, divided as for the teacher.
+
+    python -m recipes.asr_distillation --checkpoint runs/words --data D/fsdd_english_digits D/arabic_speech_commands \\
+        D/lithuanian_speech_commands --steps 6000 --out runs/student
+
+No figure has been measured with it yet.
+"""
+
+import shlex
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from speech_tl import students
+from speech_tl.augmentation import AS_RECORDED, NEW_VOICES
+from speech_tl.data.preparation import prepare
+from speech_tl.device import chosen
+from speech_tl.errors import InputError
+from speech_tl.evaluate import Evaluation, division_of, evaluate
+from speech_tl.flags import language_and_source
+from speech_tl.models import ctc
+from speech_tl.report import Report, text, write
+from speech_tl.results import tables
+from speech_tl.students import Method
+from speech_tl.systems import Settings
+from speech_tl.training import config as configuration
+from speech_tl.training.config import command
+from speech_tl.training.loop import Plan
+
+
+@dataclass(frozen=True)
+class Config:
+    checkpoint: Path
+    """The teacher: a run of asr_multilingual, or its checkpoint."""
+    data: tuple[str, ...]
+    """Recordings of languages that the teacher knows."""
+    phones: tuple[str, ...] = ()
+    """Where pronunciations come from, LANGUAGE=SOURCE as in asr_multilingual, if the teacher learned with phones."""
+    student: str = "tiny"
+    """Size of the student."""
+    methods: tuple[Method, ...] = students.METHODS
+    """How it is trained."""
+    soft: float = 2.0
+    """Temperature of the soft targets."""
+    weight: float = 1.0
+    """Of what comes from the teacher, against 1 for the transcripts."""
+    steps: int = 4000
+    """Updates of every student."""
+    peak_rate: float = 2e-3
+    """Learning rate after the warm-up."""
+    validate_every: int = 200
+    """Updates between validations, and between saved states."""
+    temperature: float = 10.0
+    """Languages are drawn in proportion to size^(1/temperature)."""
+    augment_after: float = 0.1
+    """Share of the updates after which clips are varied; 0 is from the start, 1 is never."""
+    seed: int = 0
+    """Of everything random."""
+    out: Path = Path("runs/asr_distillation")
+    """Where the run is kept, with a checkpoint for each method."""
+    resume: bool = False
+    """Continue the run in --out."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    tiny: bool = False
+    """A few updates, to see that everything works."""
+
+
+def main(config: Config) -> Report:
+    began = time.monotonic()
+    chosen(config.device)
+    config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
+    if config.weight <= 0 or config.soft <= 0:
+        raise InputError(f"--weight {config.weight:g} --soft {config.soft:g}: expected numbers above 0")
+
+    # Model
+    teacher = ctc.load(config.checkpoint, device=chosen(config.device))
+    if config.phones and ctc.PHONE_HEAD not in teacher.heads:
+        raise InputError(f"--phones {' '.join(config.phones)}: {config.checkpoint} was trained without phones")
+    students.student(teacher, config.student, seed=config.seed)  # refused before anything is read
+
+    # Data
+    rates = {code: teacher.sample_rate(code) for code in teacher.languages}
+    data = prepare(
+        config.data,
+        languages=teacher.languages,
+        division=division_of(config.checkpoint),
+        sample_rates=rates,
+        phones=dict(language_and_source(value) for value in config.phones),
+        seed=config.seed,
+    )
+    print("\n".join(language.description for language in data.values()), file=sys.stderr)
+
+    # Transfer and train
+    if not (config.resume and (config.out / "config.json").exists()):
+        configuration.save(config, config.out / "config.json")
+    steps = 8 if config.tiny else config.steps
+    plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=min(steps, config.validate_every), average=0.99)
+    settings = Settings(
+        dropout=0.0,
+        augmentation=NEW_VOICES if config.augment_after < 1 else AS_RECORDED,
+        augment_after=config.augment_after,
+        temperature=config.temperature,
+        device=config.device,
+    )
+    systems = {
+        method: students.learn(
+            teacher,
+            data,
+            method=method,
+            size=config.student,
+            settings=settings,
+            plan=plan,
+            folder=config.out / method,
+            seed=config.seed,
+            temperature=config.soft,
+            weight=config.weight,
+            resume=config.resume,
+        )
+        for method in config.methods
+    }
+
+    # Evaluate
+    heard = (evaluate(teacher, language.test.utterances, language.test) for language in data.values())
+    results = {"teacher": sum(heard, Evaluation(()))}
+    results |= {f"student_{method}": system.test(data) for method, system in systems.items()}
+    main_system = f"student_{config.methods[-1]}"
+    seconds = {f"student_{name}": dict.fromkeys(data, s.history.train_seconds) for name, s in systems.items()}
+    measured = tables(results, main=main_system, train_seconds=seconds)
+    models = {"teacher": teacher} | {f"student_{method}": system.model for method, system in systems.items()}
+    measured["sizes"] = [
+        {"system": name, "weights": sum(weight.numel() for weight in model.parameters())}
+        for name, model in models.items()
+    ]
+    report = Report(
+        recipe="asr_distillation",
+        command=shlex.join(["python", "-m", "recipes.asr_distillation", *sys.argv[1:]]),
+        seed=config.seed,
+        device=chosen(config.device),
+        seconds=time.monotonic() - began,
+        tables=measured,
+        notes=tuple(language.description for language in data.values()),
+    )
+    write(report, config.out)
+    print(text(measured["error_rates"]))
+    return report
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main, Config))
