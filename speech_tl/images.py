@@ -6,11 +6,12 @@ moves its layers too.
 """
 
 import gzip
+import io
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from speech_tl.errors import InputError, unknown_name
-from speech_tl.training.sampling import GroupBatches
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -122,27 +122,114 @@ def _by_class(root: Path, size: int | None) -> dict[str, Pictures]:
         if part not in ("train", "test", "val"):
             raise unknown_name("part", part, ("train", "val", "test"), where=str(root))
         found["train" if part == "train" else "test"].append((file, label))
-    return {name: _opened(files, size) for name, files in found.items()}
+    return {name: _stacked(files, size) for name, files in found.items()}
 
 
-def _opened(files: Sequence[tuple[Path, str]], size: int | None) -> Pictures:
+def _opened(name: str, content: bytes, size: int | None) -> NDArray[np.uint8]:
+    """(3, H, W)."""
     from PIL import Image, UnidentifiedImageError
 
-    arrays: list[NDArray[np.uint8]] = []
-    for file, _ in files:
-        try:
-            with Image.open(file) as image:
-                coloured = image.convert("RGB")
-        except (UnidentifiedImageError, OSError) as error:
-            raise InputError(f"{file} is not a picture that can be read ({error}): replace it or take it out") from None
-        if size:
-            coloured = coloured.resize((size, size), Image.Resampling.BILINEAR)
-        arrays.append(np.asarray(coloured).transpose(2, 0, 1))
-        if arrays[-1].shape != arrays[0].shape:
-            ours, first = (" x ".join(map(str, each.shape[1:])) for each in (arrays[-1], arrays[0]))
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            coloured = image.convert("RGB")
+    except (UnidentifiedImageError, OSError):
+        raise InputError(f"{name} is not a picture that can be read: replace it or take it out") from None
+    if size:
+        coloured = coloured.resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(coloured).transpose(2, 0, 1)
+
+
+def _stacked(files: Sequence[tuple[Path, str]], size: int | None) -> Pictures:
+    arrays = [_opened(str(file), file.read_bytes(), size) for file, _ in files]
+    for array, (file, _) in zip(arrays, files, strict=True):
+        if array.shape != arrays[0].shape:
+            ours, first = (" x ".join(map(str, each.shape[1:])) for each in (array, arrays[0]))
             raise InputError(f"{file} has {ours} pixels, {files[0][0].name} {first}: give a size to scale them to")
     pixels = np.stack(arrays) if arrays else np.zeros((0, 3, 1, 1), np.uint8)
     return Pictures(pixels, tuple(label for _, label in files))
+
+
+def by_class(path: str | Path, *, names: Mapping[str, str] | None = None, size: int = 64) -> Pictures:
+    """All pictures of a folder or a .tar archive, labelled by the folder they lie in (or the one above `images`).
+
+    Args:
+        names: folder -> class, such as WordNet numbers; pictures in other folders are left out.
+        size: side in pixels that they are scaled to.
+
+    Raises:
+        InputError: nothing is there, or a file is not a picture.
+    """
+    path = Path(path)
+    arrays: list[NDArray[np.uint8]] = []
+    labels: list[str] = []
+    for name, content in _contents(path):
+        *_, above, parent, _file = ("", "", *Path(name).parts)
+        label = above if parent == "images" else parent
+        if names is None or label in names:
+            arrays.append(_opened(name, content, size))
+            labels.append(label if names is None else names[label])
+    if not arrays:
+        raise InputError(f"no pictures of classes in {path}: expected CLASS/*.jpg, as a folder or a .tar archive")
+    return Pictures(np.stack(arrays), tuple(labels))
+
+
+def read_names(path: str | Path) -> dict[str, str]:
+    """A tab-separated table with a header: folder -> class.
+
+    Raises:
+        InputError: it cannot be read, or a row has other than two columns.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no table of folders and classes that can be read ({error})") from None
+    rows = [line.split("\t") for line in lines[1:] if line.strip()]
+    for number, row in enumerate(rows, start=2):
+        if len(row) != 2:
+            raise InputError(f"{path}, row {number}: {len(row)} columns; expected a folder, a tab, its class")
+    return dict(rows)
+
+
+@torch.no_grad()
+def features(pictures: Pictures, checkpoint: str, *, batch: int = 64) -> NDArray[np.float32]:
+    """(N, D) of a frozen vision checkpoint of transformers: its pooled output, or the mean over its last states.
+
+    Raises:
+        InputError: there is no such checkpoint, or it has no safetensors.
+    """
+    from transformers import AutoImageProcessor, AutoModel
+
+    try:
+        processor = AutoImageProcessor.from_pretrained(checkpoint)
+        model = AutoModel.from_pretrained(checkpoint, use_safetensors=True)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"no vision encoder in {checkpoint!r}: expected cnn, or a folder of one ({reason})") from None
+    model.train(False)
+    found = []
+    for first in range(0, len(pictures), batch):
+        pixels = [each.transpose(1, 2, 0) for each in pictures.pixels[first : first + batch]]
+        said = model(**processor(images=pixels, return_tensors="pt"))
+        pooled = getattr(said, "pooler_output", None)
+        found.append(said.last_hidden_state.mean(1) if pooled is None else pooled.flatten(1))
+    return torch.cat(found).float().numpy()
+
+
+def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
+    """(name, bytes) of every picture file, in the order of their names."""
+    if path.is_dir():
+        for file in sorted(path.rglob("*")):
+            if file.suffix.lower() in SUFFIXES:
+                yield str(file), file.read_bytes()
+        return
+    try:
+        with tarfile.open(path) as archive:
+            for member in sorted(archive.getmembers(), key=lambda member: member.name):
+                found = archive.extractfile(member) if Path(member.name).suffix.lower() in SUFFIXES else None
+                if found is not None:
+                    yield member.name, found.read()
+    except (OSError, tarfile.TarError, EOFError) as error:
+        raise InputError(f"{path} is neither a folder nor a whole .tar archive ({error})") from None
 
 
 class SmallCNN(nn.Module):
@@ -203,52 +290,3 @@ def said(model: SmallCNN, pictures: Pictures, *, batch: int = 500) -> list[str]:
         found += model(pictures.tensor(indices).to(device)).argmax(-1).tolist()
     model.train(training)
     return [model.classes[index] for index in found]
-
-
-@dataclass(frozen=True)
-class PictureBatch:
-    """B pictures with the indices of their classes."""
-
-    pixels: Tensor
-    """(B, C, H, W)."""
-    targets: Tensor
-    """(B,) int64."""
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def to(self, device: torch.device | str) -> "PictureBatch":
-        """The same batch elsewhere."""
-        return PictureBatch(self.pixels.to(device, non_blocking=True), self.targets.to(device))
-
-    def share(self, rank: int, world: int) -> "tuple[PictureBatch, float]":
-        """One process's part and its weight, as in `data.batches.SpeechBatch.share`."""
-        mine = list(range(rank, len(self), world))
-        weight = len(mine) * world / len(self)
-        return replace(self, pixels=self.pixels[mine or [0]], targets=self.targets[mine or [0]]), weight
-
-
-class PictureBatches:
-    """Endless batches in a new order each epoch; all of their state is the order's."""
-
-    def __init__(self, pictures: Pictures, classes: Sequence[str], *, batch: int, generator: torch.Generator) -> None:
-        if missing := sorted(set(pictures.labels) - set(classes)):
-            raise unknown_name("class", missing[0], classes)
-        self.pictures = pictures
-        self.targets = torch.tensor([list(classes).index(label) for label in pictures.labels])
-        lengths = {"pictures": [1] * len(pictures)}
-        self.order = GroupBatches(lengths, max_total=batch, max_items=batch, temperature=1.0, generator=generator)
-        self.batches_per_epoch = self.order.batches_per_epoch
-
-    def __iter__(self) -> "PictureBatches":
-        return self
-
-    def __next__(self) -> PictureBatch:
-        _, indices = next(self.order)
-        return PictureBatch(self.pictures.tensor(indices), self.targets[list(indices)])
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.order.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.order.load_state_dict(state)

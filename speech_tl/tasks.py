@@ -17,7 +17,8 @@ from speech_tl.data.preparation import Language
 from speech_tl.data.splits import draw
 from speech_tl.errors import InputError
 from speech_tl.evaluate import evaluate
-from speech_tl.images import PictureBatch, PictureBatches, Pictures, SmallCNN
+from speech_tl.images import Pictures, SmallCNN
+from speech_tl.labelled import LabelledBatch, LabelledBatches
 from speech_tl.models import ctc
 from speech_tl.results import Evaluation, scored
 from speech_tl.systems import Settings, train, untrained
@@ -108,7 +109,7 @@ class Classes:
         order = streams.generator("batches")
         history = fit(
             model,
-            PictureBatches(self.pictures["train"], self.classes, batch=self.batch, generator=order),
+            LabelledBatches(self.pictures["train"], self.classes, batch=self.batch, generator=order),
             _cross_entropy,
             plan=plan,
             out=folder,
@@ -126,8 +127,8 @@ class Classes:
         )
 
 
-def _cross_entropy(model: SmallCNN, batch: PictureBatch, _progress: float) -> dict[str, Tensor]:
-    return {"cross_entropy": nn.functional.cross_entropy(model(batch.pixels).float(), batch.targets)}
+def _cross_entropy(model: SmallCNN, batch: LabelledBatch, _progress: float) -> dict[str, Tensor]:
+    return {"cross_entropy": nn.functional.cross_entropy(model(batch.examples).float(), batch.targets)}
 
 
 def halves(names: Collection[str], seed: int) -> tuple[set[str], set[str]]:

@@ -24,11 +24,13 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from PIL import Image
 
 import recipes.asr_distillation as distillation
 import recipes.asr_multilingual as recipe
 import recipes.asr_new_language as new_language
 import recipes.asr_new_speaker as new_speaker
+import recipes.image_attributes as image_attributes
 import recipes.layer_transfer as layer_transfer
 from speech_tl import evaluate, transcribe
 from speech_tl.data import synthesis
@@ -42,6 +44,7 @@ RATE = 16000
 COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "recipes.asr_multilingual": lambda words: command(recipe.main, recipe.Config, words),
     "recipes.asr_new_language": lambda words: command(new_language.main, new_language.Config, words),
+    "recipes.image_attributes": lambda words: command(image_attributes.main, image_attributes.Config, words),
     "recipes.asr_distillation": lambda words: command(distillation.main, distillation.Config, words),
     "recipes.layer_transfer": lambda words: command(layer_transfer.main, layer_transfer.Config, words),
     "recipes.asr_new_speaker": lambda words: command(new_speaker.main, new_speaker.Config, words),
@@ -346,6 +349,41 @@ STUDENTS = [
 ]  # fmt: skip
 """Distillation."""
 
+ANIMALS = "recipes.image_attributes --data pictures --attributes table.tsv --unseen 1 --tiny --device cpu --out animals"
+COLOURS = "class\tred\tblue\ncat\t1\t0\ndog\t0\t1\nfox\t1\t1\n"
+
+
+def animals(table: str = COLOURS, name: str = "table.tsv") -> Spoil:
+    """Pictures of a cat, a dog and a fox, and what they are like."""
+
+    def write(folder: Path) -> None:
+        for animal in ("cat", "dog", "fox"):
+            (folder / "pictures" / animal).mkdir(parents=True)
+            for at in range(3):
+                Image.new("RGB", (8, 8), (80 * at, 0, 0)).save(folder / "pictures" / animal / f"{at}.png")
+        (folder / name).write_text(table, encoding="utf-8")
+
+    return write
+
+
+DESCRIBED = [
+    Bad("animals without a description", ANIMALS.replace("--attributes table.tsv ", ""), "pictures need --attributes and --unseen", animals()),
+    Bad("no table of attributes", ANIMALS, r"no attributes\.tsv in table\.tsv, nor classes\.txt of Animals", animals(name="other.tsv")),
+    Bad("an attribute row of the wrong length", ANIMALS, r"table\.tsv, line 3: 1 values for 'dog'; expected 2", animals(COLOURS.replace("dog\t0\t1", "dog\t0"))),
+    Bad("an attribute that is no number", ANIMALS, r"table\.tsv, line 2: could not convert string to float: 'red'; expected numbers", animals(COLOURS.replace("cat\t1", "cat\tred"))),
+    Bad("a class described twice", ANIMALS, "the class 'cat' has two signatures", animals(COLOURS + "cat\t0\t0\n")),
+    Bad("a class without attributes", ANIMALS, "unknown class 'fox' in the table of attributes", animals(COLOURS.replace("fox", "fix"))),
+    Bad("a class that is like nothing", ANIMALS, "the class 'fox' has no attribute at all", animals(COLOURS.replace("fox\t1\t1", "fox\t0\t0")), late=True),
+    Bad("more unseen classes than there are", ANIMALS.replace("--unseen 1", "--unseen 3"), "3 unseen of 3 classes: expected 1 to 1", animals()),
+    Bad("word vectors that nobody has", ANIMALS + " --methods word_vectors", "word_vectors goes by word vectors, and there are none", animals(), late=True),
+    Bad("a way to recognise that there is not", ANIMALS + " --methods dop", "dop", animals()),
+    Bad("nothing in the place of pictures", ANIMALS.replace("--data pictures", "--data picture.tar"), r"picture\.tar is neither a folder nor a whole \.tar archive", animals()),
+    Bad("names of folders that are none", ANIMALS + " --names corpus/metadata.csv", r"metadata\.csv, row 2: 1 columns; expected a folder, a tab, its class", animals()),
+    Bad("a vision encoder that there is not", ANIMALS + " --encoder nowhere", "no vision encoder in 'nowhere'", animals()),
+    Bad("more shots than examples", ANIMALS + " --methods attribute_softmax --shots 3", r"has 3 examples: 3 to learn from leave none to test on", animals(), late=True),
+]  # fmt: skip
+"""Classes recognised by what they are like."""
+
 LAYERS = "recipes.layer_transfer --data corpus --language aa --tiny --device cpu --out layers"
 KEPT = [
     Bad("a treatment that there is not", LAYERS + " --treatments AnC", "AnC"),
@@ -431,7 +469,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "bad",
-    [*CORPUS, *FLAGS, *CHECKPOINTS, *USE, *SPEAKERS, *LANGUAGES, *KEPT, *STUDENTS],
+    [*CORPUS, *FLAGS, *CHECKPOINTS, *USE, *SPEAKERS, *LANGUAGES, *KEPT, *STUDENTS, *DESCRIBED],
     ids=lambda bad: bad.name.replace(" ", "_"),
 )
 def test_one_clear_line(bad: Bad, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from recipes import (
     asr_multilingual,
     asr_new_language,
     asr_new_speaker,
+    image_attributes,
     layer_transfer,
     nmt_decoding_speed,
     nmt_zero_shot,
@@ -169,6 +170,30 @@ def test_the_layer_experiment_on_pictures(tmp_path: Path) -> None:
         ("RnB", "", 2),
     ]
     assert "Kept from the input side, A = classes" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_animals_never_seen_in_pictures(tmp_path: Path) -> None:
+    """Red or not, blue or not: the fourth combination is never trained on."""
+    animals = {"cat": (0, 0), "dog": (1, 0), "fox": (0, 1), "owl": (1, 1)}
+    for (name, (red, blue)), at in product(animals.items(), range(10)):
+        (tmp_path / "pictures" / name).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (9, 9), (200 * red + at, 0, 200 * blue + at)).save(tmp_path / "pictures" / name / f"{at}.png")
+    rows = ["class\tred\tnot red\tblue\tnot blue"]
+    rows += [f"{name}\t{red}\t{1 - red}\t{blue}\t{1 - blue}" for name, (red, blue) in animals.items()]
+    (tmp_path / "table.tsv").write_text("\n".join(rows) + "\n")
+    arguments = ["--data", str(tmp_path / "pictures"), "--attributes", str(tmp_path / "table.tsv"), "--size", "8"]
+    arguments += ["--unseen", "1", "--draws", "2", "--methods", "dap", "attribute_softmax", "--tiny", "--device", "cpu"]
+    arguments += ["--out", str(tmp_path / "run")]
+    assert command(image_attributes.main, image_attributes.Config, arguments) == 0
+    tables = json.loads((tmp_path / "run" / "metrics.json").read_text())["tables"]
+    assert [(row["draw"], row["method"], row["unseen_top1"]) for row in tables["attributes"]] == [
+        (draw, method, 100) for draw in (0, 1) for method in ("dap", "attribute_softmax")
+    ], "among one class nothing else can be said"
+    assert [(row["method"], row["shots"]) for row in tables["few_shot"]] == 2 * [
+        ("attribute_softmax", 1),
+        ("attribute_softmax", 5),
+    ]
+    assert "Classes never seen, among their descriptions" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_asr_multilingual_leaves_its_folder(run: Path) -> None:

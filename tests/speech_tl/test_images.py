@@ -11,7 +11,8 @@ from PIL import Image
 
 from speech_tl import images
 from speech_tl.errors import InputError
-from speech_tl.images import PictureBatches, Pictures, SmallCNN
+from speech_tl.images import Pictures, SmallCNN
+from speech_tl.labelled import LabelledBatches
 
 
 def idx(values: np.ndarray) -> bytes:
@@ -108,19 +109,19 @@ def test_layers_are_named_from_input_to_output() -> None:
 
 def test_a_batch_has_the_classes_of_its_pictures() -> None:
     pictures = Pictures(np.arange(4, dtype=np.uint8).reshape(4, 1, 1, 1), ("b", "a", "b", "a"))
-    batches = PictureBatches(pictures, ["a", "b"], batch=4, generator=torch.Generator().manual_seed(0))
+    batches = LabelledBatches(pictures, ["a", "b"], batch=4, generator=torch.Generator().manual_seed(0))
     batch = next(batches)
-    values = ((batch.pixels.flatten() + 1) * 127.5).round().int().tolist()
+    values = ((batch.examples.flatten() + 1) * 127.5).round().int().tolist()
     assert sorted(values) == [0, 1, 2, 3]
     assert batch.targets.tolist() == [1 - value % 2 for value in values]
     part, weight = batch.share(1, 2)
     assert (part.targets.tolist(), weight) == (batch.targets[1::2].tolist(), 1.0)
     state = batches.state_dict()
-    first = next(batches).pixels
+    first = next(batches).examples
     batches.load_state_dict(state)
-    assert next(batches).pixels.equal(first)
+    assert next(batches).examples.equal(first)
     with pytest.raises(InputError, match="unknown class 'a'"):
-        PictureBatches(pictures, ["b"], batch=4, generator=torch.Generator())
+        LabelledBatches(pictures, ["b"], batch=4, generator=torch.Generator())
 
 
 def test_real_digits(shared_data: Path) -> None:

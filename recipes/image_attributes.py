@@ -1,0 +1,148 @@
+"""Animals never seen, recognised by what they are like: furry, striped, in the water.
+
+Direct attribute prediction, the lecture's embedding f(x)·g(y) with its margin and with a softmax, word vectors in the
+place of attributes, and the convex combination of ConSE, on features somebody extracted or on pixels; among the unseen
+classes, and, harder, among all of them. With `--tune`, settings and the handicap of seen classes are chosen on a
+quarter of the seen classes, which then count as unseen; the unseen ones choose nothing.
+
+    python -m recipes.image_attributes --data D/awa1_features --tune --seeds 0 1 2 --out runs/animals
+    python -m recipes.image_attributes --data D/tiny_imagenet_awa/images.tar.gz \\
+        --names D/tiny_imagenet_awa/wnid_to_awa.tsv --attributes D/awa1_features --unseen 4 --draws 20 \\
+        --methods dap attribute_softmax --out runs/pixels
+
+Measured with the first command, three seeds, mean [range], 8 minutes on one core beside two trainings, class-averaged
+top-1 on the ten classes of the standard split (chance 10): direct attribute prediction 37.1 [37.0, 37.2], embedding by
+softmax 40.9 [40.2, 41.3], by the lecture's margin 36.4 [36.0, 37.2], word vectors 32.4 [31.7, 33.3], ConSE 29.6 [29.0,
+30.0]. Among all fifty classes, harmonic mean: 20.5, 26.9, 25.6, 23.8, 16.1. The features are reduced histograms of
+2009, hand-made; nothing here compares with features of a deep network.
+"""
+
+import shlex
+import sys
+import time
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from speech_tl import feature_tables, images
+from speech_tl.attribute_figures import embedding, predictions
+from speech_tl.descriptions import METHODS, Method, Problem, Tested, balanced, pixels, solve, standardised
+from speech_tl.device import chosen
+from speech_tl.errors import InputError
+from speech_tl.report import Report, text, write
+from speech_tl.training import config as configuration
+from speech_tl.training.config import command
+from speech_tl.training.loop import Plan
+
+
+@dataclass(frozen=True)
+class Config:
+    data: Path
+    """A folder of feature tables (`speech_tl.feature_tables`), or pictures by class, as a folder or a .tar archive."""
+    attributes: Path | None = None
+    """What classes are like, for pictures: a .tsv table, or a folder with the tables of Animals with Attributes."""
+    names: Path | None = None
+    """For pictures, a tab-separated table of folder and class; other folders are left out."""
+    size: int = 32
+    """Side in pixels that pictures are scaled to."""
+    encoder: str = "cnn"
+    """For pictures: cnn to train one from pixels, or a folder of a vision checkpoint of transformers, frozen."""
+    methods: tuple[Method, ...] = METHODS
+    """How classes are recognised."""
+    unseen: int | None = None
+    """So many classes, drawn anew for each draw, are never trained on; as the tables say if none."""
+    draws: int = 1
+    """How often unseen classes are drawn, each class about as often as every other."""
+    tune: bool = False
+    """Choose each method's settings and the handicap of seen classes on a quarter of the seen classes."""
+    shots: tuple[int, ...] = (1, 5)
+    """Labelled examples of each unseen class that are given for one-shot and few-shot learning."""
+    epochs: float = 8.0
+    """Passes through the training examples."""
+    seeds: tuple[int, ...] = (0,)
+    """Of everything random, one run for each."""
+    out: Path = Path("runs/image_attributes")
+    """Where the run is kept."""
+    resume: bool = False
+    """Continue the run in --out."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    tiny: bool = False
+    """A few updates, to see that everything works."""
+
+
+def main(config: Config) -> Report:
+    began = time.monotonic()
+    chosen(config.device)
+    config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
+    for name, numbers in (("--seeds", config.seeds), ("--methods", config.methods), ("--draws", range(config.draws))):
+        if not len(numbers):
+            raise InputError(f"{name} names none: expected at least one")
+
+    # Data
+    problem, unseen = _problem(config)
+    draws = [unseen] if config.unseen is None else balanced(problem.classes, config.unseen, config.draws)
+    if not (config.resume and (config.out / "config.json").exists()):
+        configuration.save(config, config.out / "config.json")
+
+    # Model, transfer and train
+    plan = Plan(epochs=None if config.tiny else config.epochs, steps=8 if config.tiny else None, warmup_steps=5)
+    found: list[Tested] = []
+    for seed, (draw, classes), method in product(config.seeds, enumerate(draws), config.methods):
+        found.append(
+            solve(
+                problem,
+                classes,
+                method=method,
+                tune=config.tune,
+                shots=config.shots,
+                plan=plan,
+                folder=config.out / "networks" / f"{method}_draw{draw}_seed{seed}",
+                seed=seed,
+                resume=config.resume,
+                device=config.device,
+            )
+        )
+        print(text([{"draw": draw, **found[-1].row}]), file=sys.stderr, flush=True)
+
+    # Evaluate
+    rows = [{"draw": draws.index(each.unseen), **each.row} for each in found]
+    last = {each.recogniser.method: each for each in found}
+    placing = [each for method, each in last.items() if method in ("attribute_softmax", "attribute_embedding")]
+    sections: list[Any] = [embedding(each.recogniser, each.test, each.unseen) for each in placing[-1:]]
+    if "dap" in last:
+        sections.append(predictions(last["dap"].recogniser, last["dap"].test, last["dap"].unseen))
+    report = Report(
+        recipe="image_attributes",
+        command=shlex.join(["python", "-m", "recipes.image_attributes", *sys.argv[1:]]),
+        seed=config.seeds[0],
+        device=chosen(config.device),
+        seconds=time.monotonic() - began,
+        tables={"attributes": rows, "few_shot": [row for each in found for row in each.few_shot]},
+        sections=tuple(sections),
+        notes=tuple(f"Draw {at}: never trained on {', '.join(classes)}." for at, classes in enumerate(draws)),
+    )
+    write(report, config.out)
+    print(text(rows))
+    return report
+
+
+def _problem(config: Config) -> tuple[Problem, tuple[str, ...]]:
+    """Examples, what their classes are like, and the classes that the tables say are unseen."""
+    if (config.data / "labels.npz").is_file():
+        found = feature_tables.read(config.data)
+        return Problem(found.table, found.attributes, found.words, standardised), found.unseen
+    if config.attributes is None or config.unseen is None:
+        raise InputError(f"{config.data} is no folder of feature tables, and pictures need --attributes and --unseen")
+    attributes, words = feature_tables.described(config.attributes)
+    names = images.read_names(config.names) if config.names else None
+    pictures = images.by_class(config.data, names=names, size=config.size)
+    if config.encoder == "cnn":
+        return Problem(pictures, attributes, words, pixels), ()
+    features = images.features(pictures, config.encoder)
+    return Problem(feature_tables.FeatureTable(features, pictures.labels), attributes, words, standardised), ()
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main, Config))

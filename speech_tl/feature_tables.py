@@ -1,0 +1,152 @@
+"""Examples whose features somebody has extracted already: a folder of arrays, with what each class is like.
+
+labels.npz        y (N,) numbers into classes.txt, train_classes and test_classes (names)
+*.npz             features of N rows: one array, or `q` times `scale` by column; joined side by side
+attributes.tsv    class x attributes (`zero_shot.signatures.read`); or the tables of Animals with Attributes,
+                  classes.txt, predicates.txt and predicate-matrix-continuous.txt
+wordvec*.npz      (classes, D) word vectors in the order of classes.txt, where there are any
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from speech_tl.errors import InputError
+from speech_tl.zero_shot.signatures import Signatures
+from speech_tl.zero_shot.signatures import read as read_signatures
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """N labelled examples of D features."""
+
+    features: NDArray[np.float32]
+    """(N, D)."""
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.features) != len(self.labels):
+            raise ValueError(f"{len(self.features)} examples but {len(self.labels)} labels")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: Sequence[int]) -> "FeatureTable":
+        """Only these, in this order."""
+        return FeatureTable(self.features[list(indices)], tuple(self.labels[index] for index in indices))
+
+    def tensor(self, indices: Sequence[int]) -> Tensor:
+        """(len(indices), D)."""
+        return torch.from_numpy(self.features[list(indices)])
+
+
+@dataclass(frozen=True)
+class Described:
+    """A folder's examples, and what their classes are like."""
+
+    table: FeatureTable
+    attributes: Signatures
+    words: Signatures | None
+    """Word vectors of the classes' names, where there are any."""
+    seen: tuple[str, ...]
+    unseen: tuple[str, ...]
+
+
+def read(folder: str | Path) -> Described:
+    """Everything in the folder.
+
+    Raises:
+        InputError: a file that is missing or broken, tables that do not fit together, or a class in both halves.
+    """
+    root = Path(folder)
+    facts = _arrays(root / "labels.npz")
+    for name in ("y", "train_classes", "test_classes"):
+        if name not in facts:
+            raise InputError(f"{root / 'labels.npz'} has no {name}: expected y, train_classes and test_classes")
+    attributes, words = described(root)
+    numbers = facts["y"].astype(int)
+    if len(numbers) == 0 or numbers.min() < 0 or numbers.max() >= len(attributes.classes):
+        raise InputError(f"{root / 'labels.npz'}: labels outside of the {len(attributes.classes)} classes")
+    seen, unseen = (tuple(map(str, facts[name])) for name in ("train_classes", "test_classes"))
+    if both := sorted(set(seen) & set(unseen)):
+        raise InputError(f"{root / 'labels.npz'}: {', '.join(both[:3])} are both trained on and unseen")
+    attributes.of([*seen, *unseen])  # every class has a row
+    columns = []
+    for file in sorted(root.glob("*.npz")):
+        if file.name != "labels.npz" and not file.name.startswith("wordvec"):
+            columns.append(_features(file, len(numbers)))
+    if not columns:
+        raise InputError(f"{root} holds no features: expected .npz files beside labels.npz")
+    labels = tuple(attributes.classes[number] for number in numbers)
+    return Described(FeatureTable(np.concatenate(columns, 1), labels), attributes, words, seen, unseen)
+
+
+def _arrays(file: Path) -> dict[str, NDArray[np.generic]]:
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except FileNotFoundError:
+        raise InputError(f"no {file.name} in {file.parent}: expected a folder of feature tables") from None
+    except (OSError, ValueError, BadZipFile) as error:
+        raise InputError(f"{file} is not a whole .npz file ({error}): fetch it again") from None
+
+
+def _features(file: Path, rows: int) -> NDArray[np.float32]:
+    arrays = _arrays(file)
+    if arrays.keys() == {"q", "scale"}:
+        values = arrays["q"].astype(np.float32) * arrays["scale"].astype(np.float32)
+    elif len(arrays) == 1:
+        values = next(iter(arrays.values())).astype(np.float32)
+    else:
+        raise InputError(f"{file} holds {', '.join(sorted(arrays))}: expected one array, or q and scale")
+    if values.ndim != 2 or len(values) != rows:
+        raise InputError(f"{file} is {' x '.join(map(str, values.shape))}: expected {rows} rows, one for each label")
+    if not np.isfinite(values).all():
+        raise InputError(f"{file} holds values that are no finite numbers")
+    return values
+
+
+def described(path: str | Path) -> tuple[Signatures, Signatures | None]:
+    """What classes are like, and their word vectors if there are any: a folder as `read` takes it, or a .tsv table.
+
+    Raises:
+        InputError: a table that is missing or broken.
+    """
+    root = Path(path)
+    if root.is_file():
+        return read_signatures(root), None
+    attributes = _attributes(root)
+    return attributes, _words(root, attributes)
+
+
+def _attributes(root: Path) -> Signatures:
+    if (root / "attributes.tsv").is_file():
+        return read_signatures(root / "attributes.tsv")
+    names = {}
+    for file in ("classes.txt", "predicates.txt"):
+        try:
+            lines = (root / file).read_text(encoding="utf-8").splitlines()
+        except OSError:
+            raise InputError(f"no attributes.tsv in {root}, nor {file} of Animals with Attributes") from None
+        names[file] = tuple(line.split()[-1] for line in lines if line.strip())
+    matrix = root / "predicate-matrix-continuous.txt"
+    try:
+        values = np.loadtxt(matrix, dtype=np.float32, ndmin=2)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{matrix} is no table of numbers ({error})") from None
+    return Signatures(names["classes.txt"], names["predicates.txt"], np.maximum(values, 0))  # -1 is "nobody was asked"
+
+
+def _words(root: Path, attributes: Signatures) -> Signatures | None:
+    files = sorted(root.glob("wordvec*.npz"))
+    if not files:
+        return None
+    arrays = list(_arrays(files[0]).values())
+    vectors = next((each for each in arrays if each.ndim == 2), np.zeros((0, 0))).astype(np.float32)
+    return Signatures(attributes.classes, tuple(f"dimension {at}" for at in range(vectors.shape[1])), vectors)
