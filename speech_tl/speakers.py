@@ -44,7 +44,7 @@ Method = Literal[
     "full_conservative",
 ]
 METHODS: tuple[Method, ...] = get_args(Method)
-STEPS = 60
+STEPS = 100
 SHORT = 10.0
 """Seconds of enrolment below which LIN has one scale per bin instead of a matrix."""
 VARIED = Augmentation(speeds=(0.9, 1.0, 1.1), frequency_mask=8, time_mask=0.05)
@@ -64,17 +64,17 @@ class Way:
     conservative: bool = False
 
 
-WAYS: Mapping[Method, Way] = {
+WAYS: Mapping[Method, Way] = {  # rates and ρ chosen on the Arabic validation speakers (recipes/LOG.md)
     "unadapted": Way(),
     "warp": Way(),
-    "lin": Way(adapter="lin", rate=5e-3),
-    "lhuc": Way(adapter="lhuc", rate=5e-2),
-    "lora": Way(adapter="lora", rate=3e-3),
+    "lin": Way(adapter="lin", rate=2e-3),
+    "lhuc": Way(adapter="lhuc", rate=5e-3),
+    "lora": Way(adapter="lora", rate=1e-3),
     "input_layers": Way("input:2"),
-    "output_layers": Way("output:2"),
+    "output_layers": Way("output:2", rate=3e-4),
     "head": Way("output:1"),
-    "full": Way("all", rate=5e-4),
-    "discriminative": Way("all", decay=0.5),
+    "full": Way("all", rate=2e-4),
+    "discriminative": Way("all", rate=5e-4, decay=0.5),
     "input_layers_conservative": Way("input:2", conservative=True),
     "full_conservative": Way("all", rate=5e-4, conservative=True),
 }
@@ -143,9 +143,9 @@ def adapt(
 
 
 def rho(seconds: float) -> float:
-    """How much the old model's opinion weighs: 0.9 at 5 s of enrolment, 0.25 at 60 s, between them by log seconds."""
+    """How much the old model's opinion weighs: 0.5 at 5 s of enrolment, 0.1 at 60 s, between them by log seconds."""
     share = torch.tensor(seconds / 5).log() / torch.tensor(60 / 5).log()
-    return float(0.9 + (0.25 - 0.9) * share.clamp(0, 1))
+    return float(0.5 + (0.1 - 0.5) * share.clamp(0, 1))
 
 
 @torch.no_grad()

@@ -91,10 +91,8 @@ def test_a_few_seconds_get_a_scale_per_bin(
 
 
 def test_the_old_opinion_weighs_less_the_more_is_heard() -> None:
-    """0.9 at 5 s and 0.25 at 60 s; at √(5 · 60) s, half-way on a logarithmic scale, 0.575."""
-    assert [speakers.rho(seconds) for seconds in (2, 5, 300**0.5, 60, 600)] == pytest.approx(
-        [0.9, 0.9, 0.575, 0.25, 0.25]
-    )
+    """0.5 at 5 s and 0.1 at 60 s; at √(5 · 60) s, half-way on a logarithmic scale, 0.3."""
+    assert [speakers.rho(seconds) for seconds in (2, 5, 300**0.5, 60, 600)] == pytest.approx([0.5, 0.5, 0.3, 0.1, 0.1])
 
 
 def test_a_file_of_another_checkpoint_is_refused(
