@@ -30,6 +30,7 @@ import recipes.asr_distillation as distillation
 import recipes.asr_multilingual as recipe
 import recipes.asr_new_language as new_language
 import recipes.asr_new_speaker as new_speaker
+import recipes.asr_unseen_words as unseen_words
 import recipes.image_attributes as image_attributes
 import recipes.layer_transfer as layer_transfer
 from speech_tl import evaluate, transcribe
@@ -45,6 +46,7 @@ COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "recipes.asr_multilingual": lambda words: command(recipe.main, recipe.Config, words),
     "recipes.asr_new_language": lambda words: command(new_language.main, new_language.Config, words),
     "recipes.image_attributes": lambda words: command(image_attributes.main, image_attributes.Config, words),
+    "recipes.asr_unseen_words": lambda words: command(unseen_words.main, unseen_words.Config, words),
     "recipes.asr_distillation": lambda words: command(distillation.main, distillation.Config, words),
     "recipes.layer_transfer": lambda words: command(layer_transfer.main, layer_transfer.Config, words),
     "recipes.asr_new_speaker": lambda words: command(new_speaker.main, new_speaker.Config, words),
@@ -384,6 +386,37 @@ DESCRIBED = [
 ]  # fmt: skip
 """Classes recognised by what they are like."""
 
+UNSEEN = "recipes.asr_unseen_words --data corpus --language aa --phones aa=words.tsv --tiny --device cpu --out words"
+
+
+def lexicon(extra: str = "") -> Spoil:
+    """How every word of the corpus is said, in a way."""
+
+    def write(folder: Path) -> None:
+        own = sorted({word for line in rows(folder)[1:] for word in line[1].split()})
+        table = "".join(f"{word}\t{'ta' * (at + 1)}\n" for at, word in enumerate(own)) + extra
+        (folder / "words.tsv").write_text(table, encoding="utf-8")
+
+    return write
+
+
+LOOKED_UP = [
+    Bad("no pronunciations", UNSEEN.replace("--phones aa=words.tsv ", ""), "--phones says nothing of aa: without pronunciations no unseen word"),
+    Bad("no lexicon", UNSEEN, r"words\.tsv: no such file; expected a word, a tab, its IPA"),
+    Bad("an empty lexicon", UNSEEN, r"words\.tsv is empty", file("words.tsv")),
+    Bad("a lexicon with tabs missing", UNSEEN, r"words\.tsv, line \d+: 1 columns; expected a word, a tab, its IPA", lexicon("one wan\n")),
+    Bad("ARPABET where IPA was promised", UNSEEN, r"'W AH1 N' is ARPABET, and IPA was expected", lexicon("one\tW AH1 N\n")),
+    Bad("a lexicon that lacks a word", UNSEEN, r"words\.tsv: \d+ words of the data are not in it", file("words.tsv", "zzz\tta\n")),
+    Bad("letters that are no IPA", UNSEEN, "is no IPA letter; expected IPA", lexicon("one\twДn\n")),
+    Bad("a lexicon of bytes", UNSEEN, "not UTF-8 text", file("words.tsv", b"\xff\xfe\x00")),
+    Bad("more words held out than there are", UNSEEN + " --hold-out 99", "99 words to hold out of", lexicon(), late=True),
+    Bad("a file of held-out words that is not there", UNSEEN + " --hold-out words.txt", "neither a number nor a file of words", lexicon()),
+    Bad("a held-out word that nobody says", UNSEEN + " --hold-out held.txt", "unknown word 'zzz' in the recordings of aa", lambda folder: (lexicon()(folder), (folder / "held.txt").write_text("zzz\n"))),
+    Bad("words of which language", UNSEEN.replace("--language aa ", ""), "aa bb: say with --language whose words are held out", lexicon()),
+    Bad("a language without recordings", UNSEEN.replace("--language aa", "--language cc"), "unknown language 'cc' in --language", lexicon()),
+]  # fmt: skip
+"""Words that are looked up by their sounds."""
+
 LAYERS = "recipes.layer_transfer --data corpus --language aa --tiny --device cpu --out layers"
 KEPT = [
     Bad("a treatment that there is not", LAYERS + " --treatments AnC", "AnC"),
@@ -469,7 +502,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "bad",
-    [*CORPUS, *FLAGS, *CHECKPOINTS, *USE, *SPEAKERS, *LANGUAGES, *KEPT, *STUDENTS, *DESCRIBED],
+    [*CORPUS, *FLAGS, *CHECKPOINTS, *USE, *SPEAKERS, *LANGUAGES, *KEPT, *STUDENTS, *DESCRIBED, *LOOKED_UP],
     ids=lambda bad: bad.name.replace(" ", "_"),
 )
 def test_one_clear_line(bad: Bad, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -54,6 +54,7 @@ FLOORS = {
     "speech_tl.languages": 6,
     "speech_tl.students": 6,
     "speech_tl.tasks": 6,
+    "speech_tl.unseen_words": 6,
     "recipes": 7,
 }
 STRANGERS = {("speech_tl.transfer", "speech_tl.training")}

@@ -196,6 +196,23 @@ class MultilingualCTC(PreTrainedModel):
         logits: Tensor = column._head(language)(hidden[-1])
         return logits.float().log_softmax(-1), frames
 
+    def sounds(self, audio: Tensor, samples: Tensor, language: str, *, middle: bool = False) -> tuple[Tensor, Tensor]:
+        """audio: (B, N), samples: (B,) -> log p(sound class | frame) (B, T, P) of the shared head, frames (B,).
+
+        Args:
+            language: whose input layer the audio goes through.
+            middle: from the middle block, which knows less of whole words, where the intermediate loss trained it.
+
+        Raises:
+            InputError: the model was trained without phones.
+        """
+        column = self.column(language)
+        if PHONE_HEAD not in column.heads:
+            raise InputError("this checkpoint was trained without phones: train one with --phones LANGUAGE=SOURCE")
+        hidden, frames = column.encoder(audio, samples, self.sample_rate(language))
+        logits: Tensor = column.heads[PHONE_HEAD](hidden[len(hidden) // 2 if middle else -1])
+        return logits.float().log_softmax(-1), frames
+
     def losses(
         self,
         audio: Tensor,

@@ -15,6 +15,7 @@ from recipes import (
     asr_multilingual,
     asr_new_language,
     asr_new_speaker,
+    asr_unseen_words,
     image_attributes,
     layer_transfer,
     nmt_decoding_speed,
@@ -170,6 +171,35 @@ def test_the_layer_experiment_on_pictures(tmp_path: Path) -> None:
         ("RnB", "", 2),
     ]
     assert "Kept from the input side, A = classes" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_words_never_heard_are_looked_up(spoken_words: Path, tmp_path: Path) -> None:
+    lexicon = tmp_path / "words.tsv"
+    lexicon.write_text("yksi\tyksi\nkaksi\tkɑksi\nkolme\tkolme\nviisi\tviːsi\n", encoding="utf-8")
+    others = tmp_path / "others.tsv"
+    others.write_text("".join(f"muu{at}\tka{'p' * at}i\n" for at in range(1, 4)), encoding="utf-8")
+    arguments = [
+        "--tiny",
+        "--data",
+        str(spoken_words),
+        "--phones",
+        f"fi={lexicon}",
+        "--hold-out",
+        "1",
+        "--device",
+        "cpu",
+    ]
+    arguments += ["--distractors", str(others), "--distractor-count", "2", "--out", str(tmp_path / "run")]
+    assert command(asr_unseen_words.main, asr_unseen_words.Config, arguments) == 0
+    rows = json.loads((tmp_path / "run" / "metrics.json").read_text())["tables"]["words"]
+    assert [(row["lexicon_size"], row["block"]) for row in rows] == [
+        (4, "last"),
+        (4, "middle"),
+        (6, "last"),
+        (6, "middle"),
+    ]
+    assert {row["unseen_among_unseen"] for row in rows[:2]} == {100.0}, "one word has no rival"
+    assert {(row["corpus"], row["draw"]) for row in rows} == {("fi", 0)}
 
 
 def test_animals_never_seen_in_pictures(tmp_path: Path) -> None:

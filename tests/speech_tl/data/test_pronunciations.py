@@ -45,5 +45,5 @@ def test_a_lexicon_of_words(tmp_path: Path) -> None:
     file.write_bytes(b"trys\t\xff\n")
     with pytest.raises(InputError, match="not UTF-8"):
         said(["trys"], str(file))
-    with pytest.raises(InputError, match="no such file; --phones takes a file of words and their IPA"):
+    with pytest.raises(InputError, match="no such file; expected a word, a tab, its IPA"):
         said(["trys"], str(tmp_path / "none.tsv"))

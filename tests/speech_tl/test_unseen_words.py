@@ -1,0 +1,99 @@
+"""Words held out of training, counted and looked up honestly."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from speech_tl import unseen_words
+from speech_tl.data.preparation import Language, prepare
+from speech_tl.errors import InputError
+from speech_tl.models.word_search import Heard
+from speech_tl.phonology.lexicon import Lexicon, prefix_tree
+from speech_tl.systems import Settings, untrained
+from speech_tl.unseen_words import Answers, distractors, drawn, listen, never_heard, row, without
+
+WORDS = {"yksi": "yksi", "kaksi": "kaksi", "kolme": "kolme", "viisi": "viisi"}
+
+
+@pytest.fixture(scope="module")
+def language(tiny_speech: Path) -> Language:
+    """Every speaker says the words in turn."""
+    made = prepare([str(tiny_speech)], languages=("fi",), sample_rates={"": 8000})["fi"]
+    for part in (made.train, made.valid, made.test):
+        part.utterances = tuple(replace(u, text=list(WORDS)[at % 4]) for at, u in enumerate(part.utterances))
+    return replace(made, pronunciations=WORDS)
+
+
+def test_words_are_drawn_by_seed() -> None:
+    assert drawn(WORDS, 2, seed=0) == drawn(list(WORDS)[::-1], 2, seed=0)
+    assert {drawn(WORDS, 1, seed=seed) for seed in range(20)} == {(word,) for word in WORDS}
+    with pytest.raises(InputError, match="3 words to hold out of 4: expected 1 to 2"):
+        drawn(WORDS, 3, seed=0)
+
+
+def test_a_held_out_word_is_in_no_clip_of_training(language: Language) -> None:
+    rest = without(language, ["yksi"])
+    assert {u.text for u in rest.train.utterances} == {"kaksi", "kolme", "viisi"}
+    assert "yksi" not in {u.text for u in rest.valid.utterances}
+    assert rest.test.utterances == language.test.utterances
+    with pytest.raises(InputError, match="unknown word 'yks' in the recordings of fi; did you mean 'yksi'"):
+        without(language, ["yks"])
+    with pytest.raises(InputError, match="nothing is left to train on"):
+        without(language, list(WORDS))
+
+
+def heard(**scores: float) -> tuple[Heard, ...]:
+    return tuple(Heard(word, score) for word, score in sorted(scores.items(), key=lambda item: -item[1]))
+
+
+ANSWERS = Answers(
+    said=("a", "a", "b", "c", "c"),
+    heard=(
+        heard(a=-1, b=-2),
+        heard(b=-1, a=-3, c=-4),
+        heard(b=-1, c=-2),
+        heard(a=-1, c=-2),
+        (),
+    ),
+    frames=(1, 1, 1, 1, 1),
+)
+
+
+def test_accuracies_by_hand() -> None:
+    """c is unseen: among all, a and b are right two times of three and c never; among the unseen c once of twice."""
+    only = Answers(ANSWERS.said, (*[heard(c=-1)] * 4, ()), ANSWERS.frames)
+    found = row(ANSWERS, only, ["c"], Lexicon({"a": ("a",), "b": ("b",), "c": ("k",)}))
+    assert found["seen_accuracy"] == pytest.approx(200 / 3)
+    assert (found["unseen_accuracy"], found["harmonic_mean"], found["unseen_among_unseen"]) == (0, 0, 50)
+    assert (found["lexicon_size"], found["seen_clips"], found["unseen_clips"]) == (3, 3, 2)
+    assert ANSWERS.best(handicap=1.5, seen={"a", "b"}) == ["a", "b", "c", "c", ""]
+
+
+def test_phones_that_no_trained_word_has() -> None:
+    """Of kala and tu: k, l and u in no trained word; a and t are; of ka al la tu only tu is heard."""
+    found = never_heard(["kala", "tu"], {"x": "tat", "y": "atum"}, Lexicon({"kala": ("kala",), "tu": ("tu",)}))
+    assert found == {"held_out_phones_unseen": 2, "held_out_phone_pairs_unseen": 3}
+
+
+def test_distractors_are_as_long_as_what_they_distract_from() -> None:
+    own = Lexicon({"kala": ("kala",), "tu": ("tu",)})
+    dictionary = Lexicon(
+        {"kala": ("kalu",), "pala": ("pala",), "same": ("kala",), "si": ("si",), "ananas": ("ananas",), "pal": ("pal",)}
+    )
+    assert set(distractors(dictionary, own, ["kala"], 2, seed=0).entries) == {"pala", "pal"}
+    with pytest.raises(InputError, match="3 distractors asked for, and 2 words of the dictionary"):
+        distractors(dictionary, own, ["kala"], 3, seed=0)
+
+
+def test_clips_are_looked_up(language: Language) -> None:
+    model = untrained({"fi": language}, Settings(encoder="tiny", device="cpu"), seed=0)
+    tree = prefix_tree(Lexicon({word: (said,) for word, said in WORDS.items()}))
+    for middle in (False, True):
+        answers = listen(model, language.test, tree, language="fi", middle=middle, beam=1e9)
+        assert answers.said == tuple(u.text for u in language.test.utterances)
+        assert {len(found) for found in answers.heard} == {4}, "every word has a score"
+    assert model.training, "as it was"
+    plain = untrained({"fi": replace(language, pronunciations={})}, Settings(encoder="tiny", device="cpu"), seed=0)
+    with pytest.raises(InputError, match="trained without phones: train one with --phones"):
+        unseen_words.listen(plain, language.test, tree, language="fi")
