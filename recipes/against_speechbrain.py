@@ -7,12 +7,13 @@ before speech_tl and one half after, so that a change in the machine's mood hits
 
     python -m recipes.against_speechbrain --data ../shared/data/speech/fsdd_english_digits
 
-Four training speakers, theo held out, seed 0, 200 CPU-seconds each (7 CPU-minutes a run), commit 7c6da97: speech_tl
-has 10.4 % utterance error [7.8, 12.8] at 169 utterances per CPU-second, SpeechBrain 36.8 % [32.8, 41.0] at 96. Seeds
-1 and 2 are still to be run on this code. SpeechBrain's rate, normalisation and augmentation (none: with its own it
-learnt too slowly) were chosen by training 60 CPU-seconds with theo absent and jackson held out; speech_tl has the
-settings of `asr_multilingual`, not tuned here. Both are tested on their weights of the best validation, speech_tl's
-averaged.
+Four training speakers, theo held out, 200 CPU-seconds each (7 CPU-minutes a run), commit 7024a45 beside another run,
+seeds 0, 1, 2: speech_tl has 13.4, 9.2, 10.0 % utterance error (mean 10.9) at 136 to 138 utterances per CPU-second,
+SpeechBrain 33.6, 36.4, 27.8 % (mean 32.6) at 84 to 87: 1.60 to 1.62 times as fast. The seconds become updates early on;
+on that machine they were 275 to 312 in the end, for both alike. SpeechBrain's rate, normalisation and augmentation
+(none: with its own it learnt too slowly) were chosen by training 60 CPU-seconds with theo absent and jackson held out;
+speech_tl has the settings of `asr_multilingual`, not tuned here. Both are tested on their weights of the best
+validation, speech_tl's averaged.
 """
 
 import copy

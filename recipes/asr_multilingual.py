@@ -8,10 +8,10 @@ two runs: as many updates as the whole shared run had, and as many as the shared
         D/lithuanian_speech_commands --sample-rate 8000 --temperature 10 --steps 12000 \\
         --phones eng=espeak:en-us arb=ipa lit=espeak:lt --seed 0 --out runs/words
 
-With D the folder of recordings and seed 0 (31 CPU-minutes for the shared model), utterance error on new speakers: theo
-of FSDD 6.0 % [4.0, 8.0], Arabic 9.5 [7.3, 11.7], Lithuanian (one training minute) 9.0 [4.0, 14.6]; Lithuanian alone
-with all 12,000 updates for itself 6.2 [1.6, 11.5], with the shared model's share of them 10.1 [4.1, 16.8]. Other
-baselines and two more seeds are still to be run.
+With D the folder of recordings (31 CPU-minutes for the shared model), utterance error on new speakers, mean of seeds 0,
+1, 2 [range]: theo of FSDD 6.0 % [5.2, 6.8], Arabic 9.7 [9.4, 10.3], Lithuanian (one training minute) 11.8 [9.0, 13.5].
+Lithuanian alone, seed 0, with all 12,000 updates for itself 6.2 [1.6, 11.5 for its 178 clips], with the shared model's
+share of them 10.1 [4.1, 16.8]. Other baselines are still to be run.
 
 Sentences, of Mboshi ten minutes (`--data D/mboshi D/malayalam_msc D/swahili_ammi D/kinyarwanda_ammi D/ljspeech_mini
 --train-minutes mdw=10 --sample-rate 8000 --batch-seconds 24 --batch-clips 8 --steps 4000 --augment-after 1`, 12
