@@ -7,10 +7,11 @@ written as it goes along, so memory does not grow with its length.
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
-from math import exp
+from math import exp, inf
 from pathlib import Path
 from typing import Literal
 
@@ -23,10 +24,11 @@ from speech_tl.captions import FORMATS, Transcript, Word
 from speech_tl.data import audio
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
-from speech_tl.models import voices
-from speech_tl.models.ctc import MultilingualCTC, load
+from speech_tl.models import voices, word_search
+from speech_tl.models.ctc import PHONE_HEAD, MultilingualCTC, load
 from speech_tl.models.decoding import BLANK, Span, align, greedy
 from speech_tl.models.identification import LanguageCalibration, head_scores
+from speech_tl.phonology.lexicon import PrefixTree, prefix_tree, read
 from speech_tl.training.config import command
 
 CORE, CONTEXT = 20.0, 2.0
@@ -35,6 +37,8 @@ PAUSE = 0.5
 """Seconds without a symbol that end a word, where the writing has no spaces."""
 LONGEST_WORD = 60.0
 """Seconds without a space or a pause after which the text is cut all the same."""
+UNKNOWN = "?"
+"""Written where no word of the lexicon is believed."""
 LISTEN = 30.0
 """Seconds from the start of a file by which its language is told."""
 
@@ -49,6 +53,12 @@ class Config:
     """One of the checkpoint's languages; `auto` tells it from the audio where there are several."""
     speaker: Path | None = None
     """A voice that asr_new_speaker learned from this checkpoint."""
+    lexicon: Path | None = None
+    """Words and their IPA, tab separated: what is said between two pauses is one of these words, trained on or not."""
+    phrases: Path | None = None
+    """A text file of phrases of these words, one on each line: what is said between two pauses is one of them."""
+    least: float = 0.0
+    """Confidence (%) below which a word of the lexicon is not believed and written as "?"."""
     format: Literal["text", "json", "srt", "vtt", "textgrid"] = "text"
     """Written to standard output, or to --out."""
     out: Path | None = None
@@ -57,8 +67,19 @@ class Config:
     """auto, cpu or cuda."""
 
 
-def transcribe(model: MultilingualCTC, path: str | Path, *, language: str = "auto") -> Transcript:
+def transcribe(
+    model: MultilingualCTC,
+    path: str | Path,
+    *,
+    language: str = "auto",
+    tree: PrefixTree | None = None,
+    least: float = 0.0,
+) -> Transcript:
     """A file of any length, in bounded memory.
+
+    Args:
+        tree: what is said between two pauses is looked up in it by its sounds; else the language's head writes.
+        least: confidence (%) below which a word of the tree is written as `UNKNOWN`.
 
     Raises:
         InputError: the file cannot be read, or the language cannot be told.
@@ -66,21 +87,22 @@ def transcribe(model: MultilingualCTC, path: str | Path, *, language: str = "aut
     probability = 1.0
     if language == "auto":
         language, probability = identify(model, path)
-    space = _space(model, language)
     step = _samples_per_frame(model, language) / model.sample_rate(language)  # seconds
+    if tree is None:
+        space, hear = _space(model, language), partial(model.log_probabilities, language=language)
+        written = partial(_words, model, language=language, step=step)
+    else:
+        space, hear = None, partial(model.sounds, language=language)
+        written = partial(_looked_up, tree, least=least, step=step)
     words: list[Word] = []
-    pending, frames, seconds = (
-        torch.zeros(0, len(model.units(language))),
-        0,
-        0.0,
-    )  # (T, V), how many went before
-    for piece, read in _pieces(model, path, language):
-        seconds = read
-        pending = torch.cat([pending, piece])
+    pending, frames, seconds = None, 0, 0.0  # (T, V), how many went before, read so far
+    for piece, seconds in _pieces(model, path, language, hear):  # noqa: B007 - the last one counts
+        pending = piece if pending is None else torch.cat([pending, piece])
         cut = _cut(pending, space, step=step)
-        words += _words(model, pending[:cut], language, start=frames * step, step=step)
+        words += written(pending[:cut], start=frames * step)
         pending, frames = pending[cut:], frames + cut
-    words += _words(model, pending, language, start=frames * step, step=step)
+    if pending is not None:
+        words += written(pending, start=frames * step)
     return Transcript(str(path), language, 100 * probability, seconds, tuple(words))
 
 
@@ -102,7 +124,11 @@ def _samples_per_frame(model: MultilingualCTC, language: str) -> int:
     return round(minute / int(frames[1] - frames[0]))
 
 
-def _pieces(model: MultilingualCTC, path: str | Path, language: str) -> Iterator[tuple[Tensor, float]]:
+Hear = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""audio (B, N), samples (B,) -> log-probabilities (B, T, V), frames (B,)."""
+
+
+def _pieces(model: MultilingualCTC, path: str | Path, language: str, hear: Hear) -> Iterator[tuple[Tensor, float]]:
     """Consecutive log-probabilities (T, V) of a file, and the second up to which it has been read."""
     rate, step = model.sample_rate(language), _samples_per_frame(model, language)
     core, context = int(CORE * rate / step), int(CONTEXT * rate / step)  # frames
@@ -113,19 +139,19 @@ def _pieces(model: MultilingualCTC, path: str | Path, language: str) -> Iterator
         if held is not None:
             yield held[:kept], read
             kept = core
-        log_probs = _log_probabilities(model, torch.from_numpy(samples), language)
+        log_probs = _log_probabilities(model, torch.from_numpy(samples), language, hear)
         held, read = log_probs[context if start else 0 :], start + len(samples) / rate
     if held is not None:
         yield held, read
 
 
-def _log_probabilities(model: MultilingualCTC, samples: Tensor, language: str) -> Tensor:
-    """(N,) -> (T, V) on the CPU; T is 0 for a clip shorter than a frame."""
+def _log_probabilities(model: MultilingualCTC, samples: Tensor, language: str, hear: Hear) -> Tensor:
+    """(N,) -> (T, V) on the CPU; (0, 1) for a clip shorter than a frame."""
     device, lengths = next(model.parameters()).device, torch.tensor([len(samples)])
     if int(model.output_lengths(lengths, language)) < 1:
-        return torch.zeros(0, len(model.units(language)))
+        return torch.zeros(0, 1)
     with torch.inference_mode():
-        log_probs, frames = model.log_probabilities(samples[None].to(device), lengths.to(device), language)
+        log_probs, frames = hear(samples[None].to(device), lengths.to(device))
     return log_probs[0, : int(frames[0])].cpu()
 
 
@@ -143,7 +169,7 @@ def _cut(log_probs: Tensor, space: int | None, *, step: float) -> int:
     return len(path) if not cut and len(path) * step > LONGEST_WORD else cut
 
 
-def _words(model: MultilingualCTC, log_probs: Tensor, language: str, *, start: float, step: float) -> list[Word]:
+def _words(model: MultilingualCTC, log_probs: Tensor, *, language: str, start: float, step: float) -> list[Word]:
     """The words of (T, V) log-probabilities whose first frame is at `start` seconds."""
     lengths, units = torch.tensor([len(log_probs)]), model.units(language)
     symbols = greedy(log_probs[None], lengths)
@@ -167,6 +193,32 @@ def _words(model: MultilingualCTC, log_probs: Tensor, language: str, *, start: f
     return words
 
 
+def _looked_up(tree: PrefixTree, log_probs: Tensor, *, least: float, start: float, step: float) -> list[Word]:
+    """What is said between pauses in (T, P) log-probabilities of sounds, each the best word of the tree."""
+    found = []
+    for first, last in _said(log_probs, step=step):
+        own = log_probs[first:last]
+        heard = word_search.words(own, tree) or word_search.words(own, tree, beam=inf)
+        confidence = 100 * exp((heard[0].score - word_search.free(own)) / len(own)) if heard else 0.0
+        text = heard[0].word if heard and confidence >= least else UNKNOWN
+        found.append(Word(text, round(start + first * step, 3), round(start + last * step, 3), min(100.0, confidence)))
+    return found
+
+
+def _said(log_probs: Tensor, *, step: float) -> Iterator[tuple[int, int]]:
+    """(first, last + 1) frames of what lies between pauses, the silence around it cut to a few frames."""
+    sounding = [at for at, unit in enumerate(log_probs.argmax(-1).tolist()) if unit != BLANK]
+    pause, around = PAUSE / step, 2
+    first = before = sounding[0] if sounding else 0
+    for at in sounding:
+        if at - before > pause:
+            yield max(0, first - around), before + 1 + around
+            first = at
+        before = at
+    if sounding:
+        yield max(0, first - around), min(len(log_probs), before + 1 + around)
+
+
 def _space(model: MultilingualCTC, language: str) -> int | None:
     symbols = model.units(language).symbols
     return symbols.index(" ") if " " in symbols else None
@@ -184,11 +236,12 @@ def main(config: Config) -> None:
         LanguageCalibration.of(model)  # refuse before any file is read
     if config.out:
         config.out.mkdir(parents=True, exist_ok=True)
+    tree = _tree(config, model)
     failures: list[InputError] = []
     for file, target in zip(files, targets, strict=True):
         started = time.monotonic()
         try:
-            transcript = transcribe(model, file, language=config.language)
+            transcript = transcribe(model, file, language=config.language, tree=tree, least=config.least)
         except InputError as error:
             failures.append(error)
             if len(files) > 1:
@@ -206,6 +259,26 @@ def main(config: Config) -> None:
             print(f"{file}\t{written}" if named else written, end="", flush=True)
     if failures:
         raise failures[0] if len(files) == 1 else InputError(f"{len(failures)} of {len(files)} files failed")
+
+
+def _tree(config: Config, model: MultilingualCTC) -> PrefixTree | None:
+    """Of --lexicon or --phrases, where they are given."""
+    if config.lexicon is None:
+        if config.phrases:
+            raise InputError("--phrases are made of words: say with --lexicon how these are pronounced")
+        return None
+    if not 0 <= config.least <= 100:
+        raise InputError(f"--least {config.least:g}: expected a percentage, such as 40")
+    if PHONE_HEAD not in model.heads:
+        raise InputError(f"--lexicon: {config.checkpoint} was trained without phones, by which words are looked up")
+    lexicon = read(config.lexicon)
+    if config.phrases:
+        try:
+            lines = config.phrases.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"--phrases {config.phrases} cannot be read ({error})") from None
+        lexicon = lexicon.phrases([line.strip() for line in lines if line.strip()], where=str(config.lexicon))
+    return prefix_tree(lexicon)
 
 
 def _targets(config: Config, files: list[str]) -> list[Path | None]:

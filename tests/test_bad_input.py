@@ -413,6 +413,9 @@ LOOKED_UP = [
     Bad("a file of held-out words that is not there", UNSEEN + " --hold-out words.txt", "neither a number nor a file of words", lexicon()),
     Bad("a held-out word that nobody says", UNSEEN + " --hold-out held.txt", "unknown word 'zzz' in the recordings of aa", lambda folder: (lexicon()(folder), (folder / "held.txt").write_text("zzz\n"))),
     Bad("words of which language", UNSEEN.replace("--language aa ", ""), "aa bb: say with --language whose words are held out", lexicon()),
+    Bad("a lexicon for a checkpoint without phones", TRANSCRIBE + " --language aa --lexicon words.tsv noise.wav", "run was trained without phones, by which words are looked up", lexicon()),
+    Bad("phrases without a lexicon", TRANSCRIBE + " --language aa --phrases words.txt noise.wav", "--phrases are made of words: say with --lexicon"),
+    Bad("a confidence above a hundred", TRANSCRIBE + " --language aa --lexicon words.tsv --least 140 noise.wav", "--least 140: expected a percentage, such as 40", lexicon()),
     Bad("a language without recordings", UNSEEN.replace("--language aa", "--language cc"), "unknown language 'cc' in --language", lexicon()),
 ]  # fmt: skip
 """Words that are looked up by their sounds."""

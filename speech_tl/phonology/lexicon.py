@@ -50,6 +50,17 @@ class Lexicon:
             raise InputError(f"{where}: {len(lost)} words of the data are not in it: {', '.join(lost[:5])}")
         return Lexicon({word: self.entries[word] for word in dict.fromkeys(words)})
 
+    def phrases(self, lines: Sequence[str], *, where: str = "the lexicon") -> "Lexicon":
+        """An entry for each phrase: its words' first pronunciations, one after another.
+
+        Raises:
+            InputError: a word is not in it, or there is no phrase.
+        """
+        if not lines:
+            raise InputError("a list of phrases without a phrase: expected one on each line")
+        own = self.of([word for line in lines for word in line.split()], where=where)
+        return Lexicon({line: ("".join(own.entries[word][0] for word in line.split()),) for line in lines})
+
     def __add__(self, other: "Lexicon") -> "Lexicon":
         """Both; a word of both has the pronunciations of both."""
         merged = dict(self.entries)

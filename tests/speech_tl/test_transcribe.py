@@ -1,6 +1,7 @@
 """Transcripts of a model that reads its answer from the samples, whatever the windows; then the command."""
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -15,9 +16,11 @@ from torch import Tensor, nn
 from speech_tl.captions import Transcript
 from speech_tl.models import ctc
 from speech_tl.models.identification import LanguageCalibration
+from speech_tl.phonology.lexicon import Lexicon, prefix_tree
+from speech_tl.phonology.sounds import PHONES
 from speech_tl.phonology.units import Units
 from speech_tl.training.config import command
-from speech_tl.transcribe import Config, main, transcribe
+from speech_tl.transcribe import Config, _looked_up, main, transcribe
 
 RATE, STEP = 1000, 40
 """25 frames a second."""
@@ -102,6 +105,24 @@ def test_silence_and_a_clip_shorter_than_a_frame_have_no_words(tmp_path: Path) -
     assert run(Reader(), spell(tmp_path, Reader(), "___")).words == ()
     soundfile.write(tmp_path / "short.wav", np.zeros(STEP // 2), RATE)
     assert run(Reader(), tmp_path / "short.wav").text == ""
+
+
+def test_words_between_pauses_are_looked_up() -> None:
+    """ta, a pause of 20 frames of 40 ms, and something that is neither ta nor ka, heard as the nearer."""
+    signs = {"_": 0, **{sign: PHONES.symbols.index(sign) for sign in "takm"}}
+    heard = "_t_aa_" + 20 * "_" + "m_a_"
+    log_probs = torch.full((len(heard), len(PHONES)), -9.0)
+    for at, sign in enumerate(heard):
+        log_probs[at, signs[sign]] = 0.0
+    log_probs[-4, signs["k"]] = -2.0  # not k, but rather k than t
+    tree = prefix_tree(Lexicon({"ta": ("ta",), "ka": ("ka",)}))
+    first, second = _looked_up(tree, log_probs, least=0.0, start=1.0, step=0.04)
+    assert (first.text, first.start, first.end) == ("ta", 1.0, 1.28)
+    assert (second.text, second.end) == ("ka", pytest.approx(1.0 + 30 * 0.04))
+    assert first.confidence == pytest.approx(100, abs=0.1)
+    assert second.confidence == pytest.approx(100 * math.exp(-2 / 6), abs=0.5)  # 2 nats over 6 frames
+    assert [word.text for word in _looked_up(tree, log_probs, least=90.0, start=1.0, step=0.04)] == ["ta", "?"]
+    assert _looked_up(tree, log_probs[:1], least=0.0, start=0.0, step=0.04) == []
 
 
 @pytest.fixture(scope="module")

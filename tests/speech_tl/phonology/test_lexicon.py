@@ -75,6 +75,15 @@ def test_lexicons_are_joined_and_cut() -> None:
         one.of(["c"])
 
 
+def test_phrases_are_made_of_words() -> None:
+    lexicon = Lexicon({"mene": ("mene",), "koti": ("koti", "koði")})
+    assert lexicon.phrases(["mene koti", "koti"]).entries == {"mene koti": ("menekoti",), "koti": ("koti",)}
+    with pytest.raises(InputError, match="1 words of the data are not in it: pois"):
+        lexicon.phrases(["mene pois"])
+    with pytest.raises(InputError, match="a list of phrases without a phrase"):
+        lexicon.phrases([])
+
+
 def test_beginnings_are_shared() -> None:
     """ta, tam, tan, im: start, t, i, ta, im, tam, tan."""
     tree = prefix_tree(Lexicon({"ta": ("ta",), "tam": ("tam",), "tan": ("tan", "im")}))
