@@ -204,12 +204,12 @@ def _stay(before: MultilingualCTC, own: MultilingualCTC, *, say: float = 1.0, pu
     def terms(model: MultilingualCTC, batch: SpeechBatch, _progress: float) -> dict[str, Tensor]:
         anchor.to(batch.audio.device)  # type: ignore[arg-type]
         old = [code for code in anchor.languages if anchor.sample_rate(code) == model.sample_rate(batch.language)]
-        far = [batch.audio.new_zeros(())]
-        for code in old:
-            now, frames = model.log_probabilities(batch.audio, batch.audio_lengths, code)
-            then, _ = anchor.log_probabilities(batch.audio, batch.audio_lengths, code)
-            far.append(output_kl(now, then, frames))
+        far = batch.audio.new_zeros(())
+        if old:
+            now, frames = model.opinions(batch.audio, batch.audio_lengths, old)
+            then, _ = anchor.opinions(batch.audio, batch.audio_lengths, old)
+            far = torch.stack([output_kl(now[code], then[code], frames) for code in old]).mean()
         near = {name: value.to(batch.audio.device) for name, value in start.items()}
-        return {"output_kl": say * torch.stack(far).sum() / max(1, len(old)), "l2_sp": pull * l2_sp(model, near)}
+        return {"output_kl": say * far, "l2_sp": pull * l2_sp(model, near)}
 
     return terms

@@ -196,6 +196,20 @@ class MultilingualCTC(PreTrainedModel):
         logits: Tensor = column._head(language)(hidden[-1])
         return logits.float().log_softmax(-1), frames
 
+    def opinions(self, audio: Tensor, samples: Tensor, languages: Sequence[str]) -> tuple[dict[str, Tensor], Tensor]:
+        """audio: (B, N), samples: (B,) -> language -> log p(unit | frame) (B, T, V), frames (B,): one pass, many heads.
+
+        Args:
+            languages: of one sampling rate.
+        """
+        said: dict[str, Tensor] = {}
+        frames = samples
+        for column in dict.fromkeys(map(self.column, languages)):
+            hidden, frames = column.encoder(audio, samples, self.sample_rate(languages[0]))
+            own = [code for code in languages if self.column(code) is column]
+            said |= {code: column._head(code)(hidden[-1]).float().log_softmax(-1) for code in own}
+        return said, frames
+
     def sounds(self, audio: Tensor, samples: Tensor, language: str, *, middle: bool = False) -> tuple[Tensor, Tensor]:
         """audio: (B, N), samples: (B,) -> log p(sound class | frame) (B, T, P) of the shared head, frames (B,).
 

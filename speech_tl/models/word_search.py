@@ -33,40 +33,50 @@ def words(log_probs: Tensor, tree: PrefixTree, *, beam: float = BEAM) -> list[He
         beam: nats; infinite is exact.
     """
     values = log_probs.detach().double().cpu().numpy()
-    blank, symbol = np.full(len(tree), -np.inf), np.full(len(tree), -np.inf)
-    blank[0] = 0.0
-    with np.errstate(invalid="ignore"):  # -inf plus -inf under logaddexp
-        for frame in values:
-            blank, symbol = _step(frame, tree, blank, symbol, beam)
-        total = np.logaddexp(blank, symbol)
+    nodes, blank, symbol = np.zeros(1, np.int64), np.zeros(1), np.full(1, -np.inf)
+    for frame in values:
+        nodes, blank, symbol = _step(frame, tree, *_kept(nodes, blank, symbol, beam))
+    total = np.logaddexp(blank, symbol)
+    at = np.searchsorted(nodes, tree.ends).clip(max=len(nodes) - 1)
     best: dict[str, float] = {}
-    for node, word in tree.words:
-        if total[node] > best.get(word, -np.inf):
-            best[word] = float(total[node])
+    for index in np.flatnonzero(nodes[at] == tree.ends):
+        word, score = tree.words[index][1], float(total[at[index]])
+        if score > best.get(word, -np.inf):
+            best[word] = score
     return [Heard(word, score) for word, score in sorted(best.items(), key=lambda item: -item[1])]
+
+
+_Beam = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
+"""Nodes, in order, and the log-probabilities of the paths that end in a blank and in their last symbol."""
+
+
+def _kept(nodes: NDArray[np.int64], blank: NDArray[np.float64], symbol: NDArray[np.float64], beam: float) -> _Beam:
+    total = np.logaddexp(blank, symbol)
+    kept = total >= max(float(total.max()) - beam, -1e300)
+    return nodes[kept], blank[kept], symbol[kept]
 
 
 def _step(
     frame: NDArray[np.float64],
     tree: PrefixTree,
+    nodes: NDArray[np.int64],
     blank: NDArray[np.float64],
     symbol: NDArray[np.float64],
-    beam: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Scores of every prefix after one more frame, by whether its paths end in a blank or in its last symbol."""
-    total = np.logaddexp(blank, symbol)
-    active = np.flatnonzero(total >= max(total.max() - beam, -1e300))
-    next_blank, next_symbol = np.full(len(tree), -np.inf), np.full(len(tree), -np.inf)
-    next_blank[active] = total[active] + frame[0]
-    next_symbol[active] = symbol[active] + frame[tree.symbol[active]]  # -inf at the start, whatever the blank's score
-    counts = tree.children[active]
-    parents = np.repeat(active, counts)
+) -> _Beam:
+    """After one more frame: a prefix stays, or a symbol makes it one of its children."""
+    total, counts = np.logaddexp(blank, symbol), tree.children[nodes]
+    parents = np.repeat(np.arange(len(nodes)), counts)  # positions in `nodes`
     offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    children = tree.first_child[parents] + offsets
-    doubled = tree.symbol[children] == tree.symbol[parents]  # needs a blank between
-    source = np.where(doubled, blank[parents], total[parents])
-    next_symbol[children] = np.logaddexp(next_symbol[children], source + frame[tree.symbol[children]])
-    return next_blank, next_symbol
+    children = tree.first_child[nodes[parents]] + offsets
+    doubled = tree.symbol[children] == tree.symbol[nodes[parents]]  # needs a blank between
+    grown = np.where(doubled, blank[parents], total[parents]) + frame[tree.symbol[children]]
+    reached = np.union1d(nodes, children)
+    next_blank, next_symbol = np.full((2, len(reached)), -np.inf)
+    stayed, became = np.searchsorted(reached, nodes), np.searchsorted(reached, children)
+    next_blank[stayed] = total + frame[0]
+    next_symbol[stayed] = symbol + frame[tree.symbol[nodes]]  # -inf at the start, which has no symbol
+    next_symbol[became] = np.logaddexp(next_symbol[became], grown)
+    return reached, next_blank, next_symbol
 
 
 def free(log_probs: Tensor) -> float:

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +158,11 @@ class PrefixTree:
 
     def __len__(self) -> int:
         return len(self.symbol)
+
+    @cached_property
+    def ends(self) -> NDArray[np.int64]:
+        """(len(words),) the nodes of `words`."""
+        return np.array([node for node, _ in self.words])
 
 
 def prefix_tree(lexicon: Lexicon, *, units: Callable[[str], Sequence[int]] = PHONES.encode) -> PrefixTree:

@@ -105,6 +105,17 @@ def test_phones_are_heard_by_a_head_of_their_own(model: ctc.MultilingualCTC) -> 
     assert model.heads["swh"].weight.grad is not None
 
 
+def test_one_pass_gives_every_heads_opinion(model: ctc.MultilingualCTC) -> None:
+    model.train(False)
+    audio, samples = torch.randn(2, 8000), torch.tensor([8000, 6000])
+    languages = [code for code in model.languages if model.sample_rate(code) == 16000]
+    said, frames = model.opinions(audio, samples, languages)
+    assert list(said) == languages
+    for code in languages:
+        alone, own = model.log_probabilities(audio, samples, code)
+        assert said[code].equal(alone) and frames.equal(own)
+
+
 def test_more_symbols_than_frames_is_not_infinite(model: ctc.MultilingualCTC) -> None:
     # 13 equal symbols need 25 frames; 0.1 s has 12.
     assert losses(model, torch.randn(1, 1600), [[1] * 13])["ctc"] == 0.0
