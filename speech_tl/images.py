@@ -173,6 +173,23 @@ def by_class(path: str | Path, *, names: Mapping[str, str] | None = None, size: 
     return Pictures(np.stack(arrays), tuple(labels))
 
 
+def coloured(pictures: Pictures) -> Pictures:
+    """Grey pictures with three equal channels."""
+    return Pictures(np.repeat(pictures.pixels, 3, axis=1), pictures.labels)
+
+
+def photographs(folder: str | Path) -> list[NDArray[np.uint8]]:
+    """Every picture of a folder, (3, H, W) of its own size.
+
+    Raises:
+        InputError: there are none, or a file is not a picture.
+    """
+    found = [_opened(name, content, None) for name, content in _contents(Path(folder))] if Path(folder).is_dir() else []
+    if not found:
+        raise InputError(f"no photographs in {folder}: expected a folder of JPEG or PNG files")
+    return found
+
+
 def read_names(path: str | Path) -> dict[str, str]:
     """A tab-separated table with a header: folder -> class.
 

@@ -38,6 +38,7 @@ FLOORS = {
     "speech_tl.feature_tables": 2,
     "speech_tl.labelled": 2,
     "speech_tl.descriptions": 3,
+    "speech_tl.domains": 4,
     "speech_tl.attribute_figures": 4,
     "speech_tl.augmentation": 2,
     "speech_tl.data": 3,

@@ -17,6 +17,7 @@ from recipes import (
     asr_new_speaker,
     asr_unseen_words,
     image_attributes,
+    image_domain_adversarial,
     layer_transfer,
     nmt_decoding_speed,
     nmt_zero_shot,
@@ -200,6 +201,18 @@ def test_words_never_heard_are_looked_up(spoken_words: Path, tmp_path: Path) -> 
     ]
     assert {row["unseen_among_unseen"] for row in rows[:2]} == {100.0}, "one word has no rival"
     assert {(row["corpus"], row["draw"]) for row in rows} == {("fi", 0)}
+
+
+def test_digits_over_photographs(shared_data: Path, tmp_path: Path) -> None:
+    images = shared_data / "image"
+    arguments = ["--data", str(images / "mnist"), "--photographs", str(images / "bsds500" / "images"), "--tiny"]
+    arguments += ["--methods", "source_only", "dann", "target_supervised", "--device", "cpu", "--out", str(tmp_path)]
+    assert command(image_domain_adversarial.main, image_domain_adversarial.Config, arguments) == 0
+    tables = json.loads((tmp_path / "metrics.json").read_text())["tables"]
+    assert [row["method"] for row in tables["domains"]] == ["source_only", "dann", "target_supervised", "selected"]
+    assert tables["domains"][-1]["selected_by"].startswith("soft_neighbourhood_density: ")
+    assert [row["rule"] for row in tables["rules"]][-1] == "oracle"
+    assert min(row["regret"] for row in tables["rules"]) == 0
 
 
 def test_animals_never_seen_in_pictures(tmp_path: Path) -> None:

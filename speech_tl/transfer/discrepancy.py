@@ -1,0 +1,43 @@
+"""How far two sets of features lie apart, as a loss: by their covariances, or by all moments at once."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def coral(source: Tensor, target: Tensor) -> Tensor:
+    """‖cov(source) − cov(target)‖² / (4 D²) (Sun & Saenko, "Deep CORAL", 2016).
+
+    source: (B, D), target: (B', D), at least two rows each.
+    """
+    width = source.shape[1]
+    return (_covariance(source) - _covariance(target)).square().sum() / (4 * width**2)
+
+
+def _covariance(features: Tensor) -> Tensor:
+    centred = features.float() - features.float().mean(0)
+    return centred.T @ centred / (len(features) - 1)
+
+
+def mmd(source: Tensor, target: Tensor, *, bandwidths: Sequence[float] = (0.25, 0.5, 1.0, 2.0, 4.0)) -> Tensor:
+    """The squared maximum mean discrepancy under a sum of Gaussian kernels, the biased estimate (Gretton et al., 2012).
+
+    Widths are multiples of the mean squared distance between all rows (Long et al., 2015, choose by the median).
+    source: (B, D), target: (B', D).
+    """
+    both = torch.cat([source.float(), target.float()])
+    distances = torch.cdist(both, both).square()
+    scale = distances.detach().mean().clamp(min=1e-12)
+    kernel = torch.stack([torch.exp(-distances / (bandwidth * scale)) for bandwidth in bandwidths]).mean(0)
+    n = len(source)
+    return kernel[:n, :n].mean() + kernel[n:, n:].mean() - 2 * kernel[:n, n:].mean()
+
+
+def matched(features: Tensor, like: Tensor) -> Tensor:
+    """The features moved and scaled, column by column, to the mean and deviation of `like`: a mapping without training.
+
+    features: (N, D), like: (M, D) -> (N, D).
+    """
+    scaled = (features - features.mean(0)) / features.std(0).clamp(min=1e-6)
+    return scaled * like.std(0) + like.mean(0)

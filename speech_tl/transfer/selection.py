@@ -1,0 +1,28 @@
+"""Which model to keep when the target has no labels: rules that look at its predictions and features alone."""
+
+import torch
+from torch import Tensor
+
+
+def entropy(probabilities: Tensor) -> float:
+    """The mean entropy (nats) of predictions on the target, the lower the better (Morerio et al., 2018).
+
+    A model that says one class of everything is certain too: this rule falls for it. probabilities: (N, C).
+    """
+    return float(-(probabilities * probabilities.clamp(min=1e-12).log()).sum(1).mean())
+
+
+def soft_neighbourhood_density(probabilities: Tensor, *, temperature: float = 0.05, most: int = 2000) -> float:
+    """How densely the target's predictions lie, the higher the better (Saito et al., 2021).
+
+    The mean entropy of the softmax over the cosines between one prediction and all others.
+
+    Args:
+        probabilities: (N, C).
+        most: rows that are looked at, the first ones.
+    """
+    rows = torch.nn.functional.normalize(probabilities[:most].float(), dim=1)
+    likeness = rows @ rows.T / temperature
+    likeness.fill_diagonal_(float("-inf"))
+    near = likeness.softmax(1)
+    return entropy(near)

@@ -1,0 +1,98 @@
+"""Reversed gradients, discrepancies, weights and rules of choice, by hand."""
+
+from math import exp, log
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from speech_tl.transfer.adversarial import DomainClassifier, domain_loss, ramp, reverse
+from speech_tl.transfer.discrepancy import coral, matched, mmd
+from speech_tl.transfer.reweighting import effective_size, weights
+from speech_tl.transfer.selection import entropy, soft_neighbourhood_density
+
+
+def test_the_gradient_comes_back_reversed_exactly() -> None:
+    features = torch.tensor([[1.0, -2.0]], requires_grad=True)
+    said = reverse(features, 0.7)
+    assert said.equal(features)
+    (said * torch.tensor([[3.0, 5.0]])).sum().backward()
+    assert features.grad is not None
+    assert features.grad.tolist() == [[pytest.approx(-0.7 * 3), pytest.approx(-0.7 * 5)]]
+
+
+def test_the_ramp() -> None:
+    """2 / (1 + e^0) - 1 = 0; at a half 2 / (1 + e^-5) - 1."""
+    assert ramp(0.0) == 0
+    assert ramp(0.5) == pytest.approx(2 / (1 + exp(-5)) - 1)
+    assert 0.9999 < ramp(1.0) < 1
+
+
+def test_the_classifier_learns_and_the_features_unlearn() -> None:
+    torch.manual_seed(0)
+    classifier = DomainClassifier(2, domains=3, hidden=4)
+    features = torch.randn(6, 2, requires_grad=True)
+    domains = torch.tensor([0, 0, 0, 1, 1, 2])
+    plain = torch.autograd.grad(
+        torch.stack([nn.functional.cross_entropy(classifier(features[domains == d]), domains[domains == d])
+                     for d in range(3)]).mean(), [features, *classifier.parameters()])  # fmt: skip
+    found = torch.autograd.grad(
+        domain_loss(classifier, features, domains, strength=0.25), [features, *classifier.parameters()]
+    )
+    assert found[0].allclose(-0.25 * plain[0])
+    assert all(ours.allclose(theirs) for ours, theirs in zip(found[1:], plain[1:], strict=True))
+
+
+def test_halves_of_unequal_size_weigh_alike() -> None:
+    """The first domain is told with probability 1/2, the second with 3/4: (log 2 + log 4/3) / 2 for 1 and 3 rows."""
+    said = nn.Linear(1, 2)
+    with torch.no_grad():
+        said.weight.copy_(torch.tensor([[0.0], [log(3)]]))
+        said.bias.zero_()
+    features, domains = torch.tensor([[0.0], [1.0], [1.0], [1.0]]), torch.tensor([0, 1, 1, 1])
+    loss = domain_loss(said, features, domains, strength=1.0)
+    assert loss.item() == pytest.approx((log(2) + log(4 / 3)) / 2)
+
+
+def test_coral_by_hand() -> None:
+    """Variances 2 and 8 of one column: (2 - 8)² / 4 = 9; a shift changes nothing."""
+    source, target = torch.tensor([[0.0], [2.0]]), torch.tensor([[10.0], [14.0]])
+    assert coral(source, target).item() == pytest.approx(9)
+    assert coral(source, source + 7).item() == 0
+
+
+def test_mmd_by_hand() -> None:
+    """Points 0 and 1 on a line: all squared distances have mean 1/2; one kernel of width 1: 2 - 2 exp(-2)."""
+    found = mmd(torch.tensor([[0.0]]), torch.tensor([[1.0]]), bandwidths=(1.0,))
+    assert found.item() == pytest.approx(2 - 2 * exp(-2))
+    same = torch.randn(5, 3)
+    assert mmd(same, same).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_moments_are_matched() -> None:
+    moved = matched(torch.tensor([[0.0], [2.0]]), torch.tensor([[10.0], [14.0]]))
+    assert moved.flatten().tolist() == pytest.approx([10, 14])
+
+
+def test_what_looks_like_the_target_weighs_more() -> None:
+    random = np.random.default_rng(0)
+    source = np.concatenate([random.normal(-2, 1, (200, 1)), random.normal(2, 1, (200, 1))])
+    found = weights(source, random.normal(2, 1, (400, 1)))
+    assert found.mean() == pytest.approx(1)
+    assert found[200:].mean() > 5 * found[:200].mean()
+    assert 100 < effective_size(found) < 250, "of the 200 that lie there"
+    assert effective_size(np.ones(7)) == pytest.approx(7)
+    assert effective_size(np.array([1.0, 0, 0])) == 1
+
+
+def test_certainty_by_hand() -> None:
+    assert entropy(torch.tensor([[0.5, 0.5], [1.0, 0.0]])) == pytest.approx(log(2) / 2)
+
+
+def test_density_counts_neighbours() -> None:
+    """In two pairs each prediction has one near neighbour, log 1; of four alike each has three, log 3."""
+    clusters = torch.tensor([[1.0, 0], [1, 0], [0, 1], [0, 1]])
+    assert soft_neighbourhood_density(clusters) == pytest.approx(0, abs=1e-3)
+    one = torch.tensor([[1.0, 0]] * 4)
+    assert soft_neighbourhood_density(one) == pytest.approx(log(3), abs=1e-3)
