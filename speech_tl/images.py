@@ -212,16 +212,20 @@ def features(pictures: Pictures, checkpoint: str, *, batch: int = 64) -> NDArray
     """(N, D) of a frozen vision checkpoint of transformers: its pooled output, or the mean over its last states.
 
     Raises:
-        InputError: there is no such checkpoint, or it has no safetensors.
+        InputError: there is no such folder, or no checkpoint with safetensors in it.
     """
     from transformers import AutoImageProcessor, AutoModel
 
+    if not Path(checkpoint).is_dir():
+        raise InputError(f"no vision encoder in {checkpoint!r}: expected cnn, or the folder of a checkpoint")
     try:
         processor = AutoImageProcessor.from_pretrained(checkpoint)
         model = AutoModel.from_pretrained(checkpoint, use_safetensors=True)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise InputError(f"no vision encoder in {checkpoint!r}: expected cnn, or a folder of one ({reason})") from None
+        raise InputError(
+            f"no vision encoder in {checkpoint!r}: expected config.json and safetensors ({reason})"
+        ) from None
     model.train(False)
     found = []
     for first in range(0, len(pictures), batch):
