@@ -14,12 +14,11 @@ No figure has been measured with it yet.
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from speech_tl import languages
 from speech_tl.augmentation import AS_RECORDED, NEW_VOICES
@@ -34,6 +33,7 @@ from speech_tl.evaluate import Evaluation, division_of, evaluate
 from speech_tl.flags import language_and_source
 from speech_tl.languages import Method
 from speech_tl.models import ctc
+from speech_tl.recommendation import distance, for_language
 from speech_tl.report import Report, text, write
 from speech_tl.systems import Settings
 from speech_tl.training import config as configuration
@@ -49,8 +49,9 @@ class Config:
     """Recordings of the new language."""
     language: str = ""
     """Its ISO 639-3 code; may be left out where the recordings hold one language."""
-    methods: tuple[Method | Literal["fixed_features"], ...] = ("scratch", "head", "full")
-    """Ways to learn it; fixed_features is a linear classifier of whole words over the frozen encoder."""
+    methods: tuple[Method | Literal["fixed_features", "auto"], ...] = ("scratch", "auto")
+    """Ways to learn it; auto goes by how much there is and, with --source, how far the language is from those it knows;
+    fixed_features is a linear classifier of whole words over the frozen encoder."""
     train_minutes: tuple[float, ...] = ()
     """Amounts of training speech; all that there is if none, and no train-speakers."""
     train_speakers: tuple[int, ...] = ()
@@ -121,7 +122,7 @@ def main(config: Config) -> Report:
         device=config.device,
     )
     cells: list[Cell] = []
-    for (amount, language), method in product(amounts.items(), config.methods):
+    for amount, language, method in _cells(config, model, amounts, source):
         facts = partial(Cell, "language", language.code, method, 3600 * language.train.hours, config.seed)
         if method == "fixed_features":
             after = fixed_features(model, language, rate=language.train.sample_rate)
@@ -164,6 +165,23 @@ def main(config: Config) -> Report:
     write(report, config.out)
     print(text(measured["curve"]))
     return report
+
+
+def _cells(
+    config: Config, model: ctc.MultilingualCTC, amounts: Mapping[str, Language], source: Mapping[str, Language]
+) -> Iterator[tuple[str, Language, Method | Literal["fixed_features"]]]:
+    """Every amount by every method; what auto stands for is said aloud."""
+    for amount, language in amounts.items():
+        methods = list(config.methods)
+        if "auto" in methods:
+            rate = language.train.sample_rate
+            near = [each.train for each in source.values() if each.train.sample_rate == rate]
+            distances = [far for each in near if (far := distance(model, each, language.train)) is not None]
+            advice = for_language(3600 * language.train.hours, min(distances, default=None))
+            print(f"{language.code}, {amount}: {advice}", file=sys.stderr)
+            methods[methods.index("auto")] = cast(Method, advice.method)
+        for method in dict.fromkeys(methods):
+            yield amount, language, cast(Method, method)
 
 
 def _amounts(config: Config, model: ctc.MultilingualCTC) -> dict[str, Language]:

@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 from speech_tl import speakers
 from speech_tl.curves import Cell, pictures, tables
@@ -38,6 +38,7 @@ from speech_tl.errors import InputError, unknown_name
 from speech_tl.evaluate import Evaluation, division_of, evaluate
 from speech_tl.models import changes, ctc, voices
 from speech_tl.pseudo_labels import pseudo_labelled
+from speech_tl.recommendation import distance, for_voice
 from speech_tl.report import Report, text, write
 from speech_tl.speakers import Method
 from speech_tl.training import config as configuration
@@ -57,8 +58,8 @@ class Config:
     """Of the recordings; may be left out where they hold one."""
     speakers: tuple[str, ...] = ()
     """Whose voices are learned, each for itself; all that the recordings hold if none."""
-    methods: tuple[Method, ...] = ("unadapted", "input_layers_conservative")
-    """Ways to adapt."""
+    methods: tuple[Method | Literal["auto"], ...] = ("unadapted", "auto")
+    """Ways to adapt; auto goes by how much there is and, with --source, how far the voice is from those it knows."""
     seconds: tuple[float, ...] = (30.0,)
     """Of enrolment; what a speaker has beyond the most of them is tested on."""
     unheard_texts: bool = False
@@ -107,7 +108,8 @@ def main(config: Config) -> Report:
     cells: list[Cell] = []
     for session, seconds in product(found, config.seconds):
         test, enrolled = _clips(model, session.test), _enrolled(config, model, session, seconds)
-        for method in config.methods:
+        advised = _advised(config, model, source, enrolled, session.speaker)
+        for method in dict.fromkeys(advised if each == "auto" else each for each in config.methods):
             adapted, facts = _adapted(config, model, enrolled, f"{session.speaker}_{method}_{seconds:g}s", method)
 
             # Evaluate
@@ -195,6 +197,18 @@ def _enrolled(config: Config, model: ctc.MultilingualCTC, session: Session, seco
     if seconds == max(config.seconds):
         _doubt(model, clips, session.speaker)
     return Examples(language, clips, tuple(encode(utterance.text) for utterance in utterances))
+
+
+def _advised(
+    config: Config, model: ctc.MultilingualCTC, source: Clips | None, enrolled: Examples, speaker: str
+) -> Method:
+    """What auto stands for, said aloud."""
+    if "auto" not in config.methods:
+        return "unadapted"
+    seconds = sum(enrolled.clips.lengths) / enrolled.clips.sample_rate
+    advice = for_voice(seconds, distance(model, source, enrolled.clips) if source else None)
+    print(f"{speaker}, {seconds:.0f} s: {advice}", file=sys.stderr)
+    return cast(Method, advice.method)
 
 
 def _adapted(

@@ -1,0 +1,120 @@
+"""Which layers to move: the lecture's four scenarios, from how much there is of the target and how far away it is.
+
+How far is measured, not felt: the proxy A-distance between what the model makes of recordings it knows and of the
+target's (`transfer.distance`), 0 where they cannot be told apart, 2 where always. The borders below come from the
+curves measured so far (README, recipes/LOG.md) and, for languages, from Huang et al. (2013); they move as curves are
+added.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from speech_tl import languages, speakers
+from speech_tl.data.clips import Clips
+from speech_tl.errors import InputError
+from speech_tl.models.ctc import MultilingualCTC
+from speech_tl.transfer.distance import proxy_a_distance
+
+FAR = 1.5
+"""Proxy A-distance from which a target is dissimilar."""
+HEARD = 4.0
+"""Seconds of a voice below which only one number is fitted."""
+MUCH_OF_A_VOICE = 20.0
+"""Seconds."""
+MUCH_OF_A_LANGUAGE = 120.0
+"""Seconds."""
+MOST = 400
+"""Clips of a side that the distance is measured on, evenly spread."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """One of the four scenarios, and what to do in it."""
+
+    scenario: str
+    method: str
+    why: str
+    expect: str
+    distance: float | None
+    """None where no recordings that the model knows were at hand: then the target counts as near."""
+
+    def __str__(self) -> str:
+        measured = "not measured" if self.distance is None else f"{self.distance:.1f} of 2"
+        return f"{self.scenario} (distance {measured}): {self.method}, since {self.why}; {self.expect}"
+
+
+def for_voice(seconds: float, distance: float | None) -> Advice:
+    """Of the methods of `speakers`."""
+    far, much = distance is not None and distance >= FAR, seconds >= MUCH_OF_A_VOICE
+    method: speakers.Method
+    if seconds < HEARD:
+        method, why = "warp", "so few seconds tell one number and no more"
+        expect = "a small gain, and nothing that others lose"
+    elif much and far:
+        method, why = "input_layers", "a voice this far away needs input layers that are free to follow it"
+        expect = "half of the errors or fewer, while others lose a point or two"
+    else:
+        method, why = "input_layers_conservative", "a voice enters at the input, and what is held back forgets little"
+        expect = "a quarter to half of the errors gone, while others lose about half a point"
+    return Advice(_scenario(much, far), method, why, expect, distance)
+
+
+def for_language(seconds: float, distance: float | None) -> Advice:
+    """Of the methods of `languages`."""
+    far, much = distance is not None and distance >= FAR, seconds >= MUCH_OF_A_LANGUAGE
+    method: languages.Method
+    if much:
+        method, why = "full", "there is enough to retrain all layers after the new head has been warmed up"
+        expect = "the lowest error on the new language; the old ones lose unless --replay goes on with them"
+    elif far:
+        method, why = "output_layers", "the upper layers are of the languages it knows, and the lower ones carry over"
+        expect = "fewer errors than with the head alone; the old languages lose a little"
+    else:
+        method, why = "head", "little data would only spoil layers that fit already"
+        expect = "the old languages stay as they are, to the byte"
+    return Advice(_scenario(much, far), method, why, expect, distance)
+
+
+def _scenario(much: bool, far: bool) -> str:
+    return f"{'much' if much else 'little'} data, {'dissimilar' if far else 'similar'}"
+
+
+def distance(model: MultilingualCTC, known: Clips, target: Clips) -> float | None:
+    """Between recordings that the model knows and the target's, by its last states averaged over time.
+
+    Clips of a speaker stay together where there are several speakers; of one speaker each clip stands for itself.
+
+    Returns:
+        None where a side has fewer than two clips.
+    """
+    sides = [_pooled(model, clips) for clips in (known, target)]
+    groups = [_groups(clips) for clips in (known, target)]
+    try:
+        return proxy_a_distance(*sides, source_groups=groups[0], target_groups=groups[1])
+    except InputError:  # too few to tell
+        return None
+
+
+def _chosen(clips: Clips) -> list[int]:
+    spread = np.linspace(0, len(clips) - 1, min(MOST, len(clips)))
+    return [round(float(at)) for at in spread]
+
+
+def _groups(clips: Clips) -> NDArray[np.str_]:
+    speakers = [clips.utterances[index].speaker for index in _chosen(clips)]
+    return np.array(speakers if len(set(speakers)) > 1 else [str(index) for index in range(len(speakers))])
+
+
+@torch.inference_mode()
+def _pooled(model: MultilingualCTC, clips: Clips) -> NDArray[np.float32]:
+    """(n, D)."""
+    model.train(False)
+    device, rows = next(model.parameters()).device, []
+    for index in _chosen(clips):
+        audio = clips[index][None].to(device)
+        hidden, _ = model.encoder(audio, torch.tensor([audio.shape[1]], device=device), clips.sample_rate)
+        rows.append(hidden[-1][0].mean(0).cpu().numpy())
+    return np.stack(rows)
