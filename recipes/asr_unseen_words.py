@@ -15,8 +15,6 @@ import shlex
 import sys
 import time
 from dataclasses import dataclass
-from functools import partial
-from itertools import product
 from pathlib import Path
 
 from speech_tl import flags, unseen_words
@@ -91,12 +89,14 @@ def main(config: Config) -> Report:
     trained = {word: sounds for language in data.values() for word, sounds in _trained(language).items()}
     facts = {"corpus": code, "draw": config.seed}
     rows = []
-    for lexicon, middle in product((own, *_with_distractors(config, own, held)), (False, True)):
-        listen = partial(unseen_words.listen, system.model, whole.test, language=code, middle=middle)
-        among_all, among_unseen = (listen(prefix_tree(each)) for each in (lexicon, own.of(held)))
-        found = unseen_words.row(among_all, among_unseen, held, lexicon)
-        block = {"block": "middle" if middle else "last"}
-        rows.append({**facts, **block, **found, **unseen_words.never_heard(held, trained, own)})
+    for middle in (False, True):
+        heard = unseen_words.hear(system.model, whole.test, language=code, middle=middle)
+        among_unseen = unseen_words.look_up(heard, whole.test, prefix_tree(own.of(held)))
+        for lexicon in (own, *_with_distractors(config, own, held)):
+            among_all = unseen_words.look_up(heard, whole.test, prefix_tree(lexicon))
+            found = unseen_words.row(among_all, among_unseen, held, lexicon)
+            block = {"block": "middle" if middle else "last"}
+            rows.append({**facts, **block, **found, **unseen_words.never_heard(held, trained, own)})
     report = Report(
         recipe="asr_unseen_words",
         command=shlex.join(["python", "-m", "recipes.asr_unseen_words", *sys.argv[1:]]),

@@ -11,6 +11,7 @@ from itertools import pairwise
 from math import inf
 
 import torch
+from torch import Tensor
 
 from speech_tl.data.clips import Clips
 from speech_tl.data.preparation import Language
@@ -61,7 +62,6 @@ class Answers:
     """The words that were said."""
     heard: tuple[tuple[Heard, ...], ...]
     """For each clip, the words of the lexicon that were found, best first."""
-    frames: tuple[int, ...]
 
     def best(self, *, handicap: float = 0.0, seen: Collection[str] = ()) -> list[str]:
         """The best word for each clip, "" where none has room; `seen` words lose `handicap` nats."""
@@ -73,26 +73,27 @@ class Answers:
 
 
 @torch.inference_mode()
-def listen(
-    model: MultilingualCTC, clips: Clips, tree: PrefixTree, *, language: str, middle: bool = False, beam: float = BEAM
-) -> Answers:
-    """Every clip as one word of the tree.
+def hear(model: MultilingualCTC, clips: Clips, *, language: str, middle: bool = False) -> list[Tensor]:
+    """log p(sound class | frame) (T, P) of every clip. The model's mode is restored.
 
     Args:
-        middle: from the middle block's sounds (`MultilingualCTC.sounds`).
+        middle: from the middle block (`MultilingualCTC.sounds`).
     """
-    device = next(model.parameters()).device
-    training = model.training
+    device, training = next(model.parameters()).device, model.training
     model.train(False)
-    heard, lengths = [], []
+    heard = []
     for index in range(len(clips)):
         audio = clips[index][None].to(device)
         log_probs, frames = model.sounds(audio, torch.tensor([audio.shape[1]], device=device), language, middle=middle)
-        lengths.append(int(frames[0]))
-        own = log_probs[0, : lengths[-1]]
-        heard.append(tuple(words(own, tree, beam=beam) or words(own, tree, beam=inf)))  # if only beginnings are left
+        heard.append(log_probs[0, : int(frames[0])].cpu())
     model.train(training)
-    return Answers(tuple(u.text for u in clips.utterances), tuple(heard), tuple(lengths))
+    return heard
+
+
+def look_up(heard: Sequence[Tensor], clips: Clips, tree: PrefixTree, *, beam: float = BEAM) -> Answers:
+    """Every clip as one word of the tree."""
+    found = (words(own, tree, beam=beam) or words(own, tree, beam=inf) for own in heard)  # if only beginnings are left
+    return Answers(tuple(u.text for u in clips.utterances), tuple(map(tuple, found)))
 
 
 def row(among_all: Answers, among_unseen: Answers, held: Collection[str], lexicon: Lexicon) -> dict[str, float | int]:

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from speech_tl import unseen_words
 from speech_tl.data.preparation import Language, prepare
 from speech_tl.errors import InputError
 from speech_tl.models.word_search import Heard
 from speech_tl.phonology.lexicon import Lexicon, prefix_tree
 from speech_tl.systems import Settings, untrained
-from speech_tl.unseen_words import Answers, distractors, drawn, listen, never_heard, row, without
+from speech_tl.unseen_words import Answers, distractors, drawn, hear, look_up, never_heard, row, without
 
 WORDS = {"yksi": "yksi", "kaksi": "kaksi", "kolme": "kolme", "viisi": "viisi"}
 
@@ -56,13 +55,12 @@ ANSWERS = Answers(
         heard(a=-1, c=-2),
         (),
     ),
-    frames=(1, 1, 1, 1, 1),
 )
 
 
 def test_accuracies_by_hand() -> None:
     """c is unseen: among all, a and b are right two times of three and c never; among the unseen c once of twice."""
-    only = Answers(ANSWERS.said, (*[heard(c=-1)] * 4, ()), ANSWERS.frames)
+    only = Answers(ANSWERS.said, (*[heard(c=-1)] * 4, ()))
     found = row(ANSWERS, only, ["c"], Lexicon({"a": ("a",), "b": ("b",), "c": ("k",)}))
     assert found["seen_accuracy"] == pytest.approx(200 / 3)
     assert (found["unseen_accuracy"], found["harmonic_mean"], found["unseen_among_unseen"]) == (0, 0, 50)
@@ -90,10 +88,11 @@ def test_clips_are_looked_up(language: Language) -> None:
     model = untrained({"fi": language}, Settings(encoder="tiny", device="cpu"), seed=0)
     tree = prefix_tree(Lexicon({word: (said,) for word, said in WORDS.items()}))
     for middle in (False, True):
-        answers = listen(model, language.test, tree, language="fi", middle=middle, beam=1e9)
+        sounds = hear(model, language.test, language="fi", middle=middle)
+        answers = look_up(sounds, language.test, tree, beam=1e9)
         assert answers.said == tuple(u.text for u in language.test.utterances)
         assert {len(found) for found in answers.heard} == {4}, "every word has a score"
     assert model.training, "as it was"
     plain = untrained({"fi": replace(language, pronunciations={})}, Settings(encoder="tiny", device="cpu"), seed=0)
     with pytest.raises(InputError, match="trained without phones: train one with --phones"):
-        unseen_words.listen(plain, language.test, tree, language="fi")
+        hear(plain, language.test, language="fi")
