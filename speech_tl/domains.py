@@ -31,6 +31,8 @@ Method = Literal[
 ]
 METHODS: tuple[Method, ...] = get_args(Method)
 BOUNDS = ("source_only", "target_supervised")
+QUICK = 10.0
+"""Times the learning rate for the domain classifier: one that lags behind is fooled by features that only turn."""
 SURE = (0.95, 0.8)
 """Self-training believes predictions of at least this probability, at the start and at the end."""
 
@@ -155,6 +157,7 @@ def adapt(
         plan=plan,
         out=folder,
         streams=streams,
+        rates={name: QUICK for name, _ in model.named_parameters() if name.startswith("domain.")},
         resume=resume,
         device=device,
     )
