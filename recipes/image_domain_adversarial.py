@@ -8,7 +8,11 @@ between them sees no label of the target and is said before the run.
     python -m recipes.image_domain_adversarial --data D/mnist --photographs D/bsds500/images --steps 1500 --seed 0 \\
         --out runs/digits
 
-No figure has been measured with it yet.
+Measured so far, 1,000 updates, seed 0, target error: source only 32.1, CORAL 25.1, MMD 19.1, feature mapping 30.3,
+reweighting 33.7, the target's own labels 3.5; gradient reversal 75.2 (before its classifier had a rate of its own) and
+self-training 85.2 do harm. The rule declared for that run, soft neighbourhood density, chose the worst of them, which
+says one class of nearly everything; mutual information, which cannot be fooled that way, is declared from now on and
+not measured yet.
 """
 
 import shlex
@@ -38,7 +42,7 @@ class Config:
     """Photographs in train/ and test/, whose patches lie under the target's digits."""
     methods: tuple[Method, ...] = METHODS
     """Ways from one domain to the other; the bounds are among them."""
-    rule: Literal["soft_neighbourhood_density", "entropy", "source_risk"] = "soft_neighbourhood_density"
+    rule: Literal["mutual_information", "soft_neighbourhood_density", "entropy", "source_risk"] = "mutual_information"
     """What decides between the methods, without a label of the target."""
     examples: int = 15_000
     """Training digits of each domain; no digit is in both."""

@@ -24,7 +24,7 @@ from speech_tl.transfer.adversarial import DomainClassifier, domain_loss, ramp
 from speech_tl.transfer.discrepancy import coral, matched, mmd
 from speech_tl.transfer.distance import proxy_a_distance
 from speech_tl.transfer.reweighting import weights
-from speech_tl.transfer.selection import entropy, soft_neighbourhood_density
+from speech_tl.transfer.selection import entropy, mutual_information, soft_neighbourhood_density
 
 Method = Literal[
     "source_only", "dann", "coral", "mmd", "reweighting", "self_training", "feature_mapping", "target_supervised"
@@ -119,7 +119,7 @@ class Adapted:
     seconds: float
 
 
-RULES = ("soft_neighbourhood_density", "entropy", "source_risk")
+RULES = ("mutual_information", "soft_neighbourhood_density", "entropy", "source_risk")
 
 
 def adapt(
@@ -177,6 +177,7 @@ def adapt(
         _tested(model, case.source["test"], None),
         _tested(model, case.target["test"], placed["source"] if mapped else None),
         {
+            "mutual_information": mutual_information(chances),
             "soft_neighbourhood_density": soft_neighbourhood_density(chances),
             "entropy": -entropy(chances),
             "source_risk": -known.cer,

@@ -12,10 +12,20 @@ def entropy(probabilities: Tensor) -> float:
     return float(-(probabilities * probabilities.clamp(min=1e-12).log()).sum(1).mean())
 
 
+def mutual_information(probabilities: Tensor) -> float:
+    """H(mean prediction) − mean H(prediction), nats, the higher the better (Bridle et al., 1991; InfoMax).
+
+    Certain about each example and yet of many minds: a model that says one class of everything has 0. It counts on
+    the target's classes being about as frequent as each other. probabilities: (N, C).
+    """
+    return entropy(probabilities.mean(0, keepdim=True)) - entropy(probabilities)
+
+
 def soft_neighbourhood_density(probabilities: Tensor, *, temperature: float = 0.05, most: int = 2000) -> float:
     """How densely the target's predictions lie, the higher the better (Saito et al., 2021).
 
-    The mean entropy of the softmax over the cosines between one prediction and all others.
+    The mean entropy of the softmax over the cosines between one prediction and all others. It falls for a model that
+    says one class of everything (recipes/LOG.md).
 
     Args:
         probabilities: (N, C).

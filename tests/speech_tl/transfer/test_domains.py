@@ -10,7 +10,7 @@ from torch import nn
 from speech_tl.transfer.adversarial import DomainClassifier, domain_loss, ramp, reverse
 from speech_tl.transfer.discrepancy import coral, matched, mmd
 from speech_tl.transfer.reweighting import effective_size, weights
-from speech_tl.transfer.selection import entropy, soft_neighbourhood_density
+from speech_tl.transfer.selection import entropy, mutual_information, soft_neighbourhood_density
 
 
 def test_the_gradient_comes_back_reversed_exactly() -> None:
@@ -88,6 +88,13 @@ def test_what_looks_like_the_target_weighs_more() -> None:
 
 def test_certainty_by_hand() -> None:
     assert entropy(torch.tensor([[0.5, 0.5], [1.0, 0.0]])) == pytest.approx(log(2) / 2)
+
+
+def test_of_many_minds_and_certain() -> None:
+    """Two certain predictions that differ: log 2 - 0; the same one twice: 0 - 0; two of no opinion: log 2 - log 2."""
+    assert mutual_information(torch.eye(2)) == pytest.approx(log(2))
+    assert mutual_information(torch.tensor([[1.0, 0], [1, 0]])) == pytest.approx(0)
+    assert mutual_information(torch.full((2, 2), 0.5)) == pytest.approx(0, abs=1e-6)
 
 
 def test_density_counts_neighbours() -> None:
