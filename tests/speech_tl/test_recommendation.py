@@ -14,9 +14,9 @@ from speech_tl.systems import Settings, untrained
 @pytest.mark.parametrize(
     ("seconds", "far", "scenario", "method"),
     [
-        (2, 0.5, "little data, similar", "warp"),
-        (5, 0.5, "little data, similar", "input_layers_conservative"),
-        (5, 1.9, "little data, dissimilar", "input_layers_conservative"),
+        (5, 0.5, "little data, similar", "unadapted"),
+        (15, 0.5, "little data, similar", "input_layers_conservative"),
+        (15, 1.9, "little data, dissimilar", "input_layers_conservative"),
         (30, None, "much data, similar", "input_layers_conservative"),
         (30, 1.9, "much data, dissimilar", "input_layers"),
     ],
