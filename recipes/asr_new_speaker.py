@@ -110,8 +110,7 @@ def main(config: Config) -> Report:
     cells: list[Cell] = []
     for session, seconds in product(found, config.seconds):
         test, enrolled = _clips(model, session.test), _enrolled(config, model, session, seconds)
-        advised = _advised(config, model, source, enrolled, session.speaker)
-        for method in dict.fromkeys(advised if each == "auto" else each for each in config.methods):
+        for method in _methods(config, model, source, enrolled, session.speaker):
             adapted, facts = _adapted(config, model, enrolled, f"{session.speaker}_{method}_{seconds:g}s", method)
 
             # Evaluate
@@ -201,16 +200,17 @@ def _enrolled(config: Config, model: ctc.MultilingualCTC, session: Session, seco
     return Examples(language, clips, tuple(encode(utterance.text) for utterance in utterances))
 
 
-def _advised(
+def _methods(
     config: Config, model: ctc.MultilingualCTC, source: Clips | None, enrolled: Examples, speaker: str
-) -> Method:
-    """What auto stands for, said aloud."""
-    if "auto" not in config.methods:
-        return "unadapted"
-    seconds = sum(enrolled.clips.lengths) / enrolled.clips.sample_rate
-    advice = for_voice(seconds, distance(model, source, enrolled.clips) if source else None)
-    print(f"{speaker}, {seconds:.0f} s: {advice}", file=sys.stderr)
-    return cast(Method, advice.method)
+) -> list[Method]:
+    """Those asked for, each once; what auto stands for is said aloud."""
+    methods = list(config.methods)
+    if "auto" in methods:
+        seconds = sum(enrolled.clips.lengths) / enrolled.clips.sample_rate
+        advice = for_voice(seconds, distance(model, source, enrolled.clips) if source else None)
+        print(f"{speaker}, {seconds:.0f} s: {advice}", file=sys.stderr)
+        methods[methods.index("auto")] = cast(Method, advice.method)
+    return [cast(Method, method) for method in dict.fromkeys(methods)]
 
 
 def _adapted(

@@ -1,6 +1,6 @@
 """Labels on one side only: a classifier trained on a labelled source, and on a target of which only examples are known.
 
-Nine ways, with what bounds them: the source alone below and the target's own labels above. Which of them to keep is
+Six ways, between what bounds them: the source alone below and the target's own labels above. Which of them to keep is
 chosen by a rule that sees no label of the target.
 """
 
@@ -30,7 +30,6 @@ Method = Literal[
     "source_only", "dann", "coral", "mmd", "reweighting", "self_training", "feature_mapping", "target_supervised"
 ]
 METHODS: tuple[Method, ...] = get_args(Method)
-BOUNDS = ("source_only", "target_supervised")
 QUICK = 10.0
 """Times the learning rate for the domain classifier: one that lags behind is fooled by features that only turn."""
 SURE = (0.95, 0.8)
@@ -255,7 +254,7 @@ def _tested(model: Network, data: Pictures, like: Tensor | None) -> Evaluation:
 
 
 def chosen_by(rule: str, found: Mapping[Method, Adapted]) -> Method:
-    """The method that a rule prefers, the bounds left out.
+    """The method that a rule prefers, the one with the target's labels left out.
 
     Raises:
         InputError: a rule that there is not.

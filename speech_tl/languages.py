@@ -15,13 +15,13 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from speech_tl.data.batches import SpeechBatch, name_infeasible
+from speech_tl.data.batches import SpeechBatch
 from speech_tl.data.preparation import Language
 from speech_tl.errors import unknown_name
 from speech_tl.models.ctc import PHONE_HEAD, MultilingualCTC, layer_groups
 from speech_tl.models.growing import add_language, alone, beside
 from speech_tl.phonology.sounds import PHONES
-from speech_tl.systems import Settings, train
+from speech_tl.systems import Settings, check_clips, train
 from speech_tl.training.loop import Plan
 from speech_tl.training.run import Terms
 from speech_tl.training.seeding import seed_everything
@@ -104,10 +104,12 @@ def learn(
     fitted = partial(_fitted, seed=seed, resume=resume)
     if method in ("scratch", "progressive"):
         own = _apart(model, language, method)
+        check_clips(language, own, speed=settings.augmentation.fastest)
         return fitted(method, own, {code: _heard_by(own, language)}, settings=settings, plan=plan, folder=folder)
     own = copy.deepcopy(model)
     rate, said = language.train.sample_rate, language.normaliser.to_dict()
     add_language(own, code, language.units, sample_rate=rate, normaliser=said)
+    check_clips(language, own, speed=settings.augmentation.fastest)
     warm = total if method == "head" else max(1, round(WARM_UP * total))
     groups = layer_groups(own, code)
     layers.train_only(own, groups, layers.select(groups, "output:1"))
@@ -157,10 +159,6 @@ def _fitted(
     penalties: Terms | None = None,
 ) -> Learned:
     """`own` trained in the layers that are free; that the others did not move is checked."""
-    for code, language in data.items():
-        examples = language.examples(language.train, own.units(code))
-        lengths = partial(own.output_lengths, language=code)
-        name_infeasible(examples, lengths, speed=settings.augmentation.fastest)
     count = sum(weight.numel() for weight in own.parameters() if weight.requires_grad)
     held = layers.frozen(own)
     system = train(

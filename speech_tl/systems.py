@@ -101,10 +101,8 @@ def untrained(
         dropout=settings.dropout,
         least_frames=settings.least_frames,
     )
-    for code, language in data.items():
-        examples = language.examples(language.train, model.units(code))
-        lengths = partial(model.output_lengths, language=code)
-        name_infeasible(examples, lengths, speed=settings.augmentation.fastest)
+    for language in data.values():
+        check_clips(language, model, speed=settings.augmentation.fastest)
     return model
 
 
@@ -280,3 +278,9 @@ def fit_short_clips(data: Mapping[str, Language], subsampling: int, *, speed: fl
         return subsampling, 0, f"no clip is filled up; one frame out for {subsampling} of 10 ms"
     said = f"{len(short)} of {len(clips)} training clips have fewer than 2S+1 frames at ÷{subsampling}"
     return subsampling, fill, f"{said}: shorter clips are filled up to {fill / 100:.2f} s"
+
+
+def check_clips(language: Language, model: ctc.MultilingualCTC, *, speed: float) -> None:
+    """As `data.batches.name_infeasible`, for what a model that knows the language is to be trained on."""
+    examples = language.examples(language.train, model.units(language.code))
+    name_infeasible(examples, partial(model.output_lengths, language=language.code), speed=speed)

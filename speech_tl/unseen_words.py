@@ -63,13 +63,10 @@ class Answers:
     heard: tuple[tuple[Heard, ...], ...]
     """For each clip, the words of the lexicon that were found, best first."""
 
-    def best(self, *, handicap: float = 0.0, seen: Collection[str] = ()) -> list[str]:
-        """The best word for each clip, "" where none has room; `seen` words lose `handicap` nats."""
-        chosen = []
-        for ranked in self.heard:
-            scores = {each.word: each.score - handicap * (each.word in seen) for each in ranked}
-            chosen.append(max(scores, key=lambda word: scores[word]) if scores else "")
-        return chosen
+    @property
+    def best(self) -> list[str]:
+        """The best word for each clip, "" where none has room."""
+        return [ranked[0].word if ranked else "" for ranked in self.heard]
 
 
 @torch.inference_mode()
@@ -105,7 +102,7 @@ def row(among_all: Answers, among_unseen: Answers, held: Collection[str], lexico
     """
     unseen = [said in held for said in among_all.said]
     right, only = (
-        [said == found for said, found in zip(answers.said, answers.best(), strict=True)]
+        [said == found for said, found in zip(answers.said, answers.best, strict=True)]
         for answers in (among_all, among_unseen)
     )
     seen_accuracy = _percent([ok for ok, new in zip(right, unseen, strict=True) if not new])
