@@ -10,21 +10,19 @@ teacher was trained on, divided as for the teacher.
 No figure has been measured with it yet.
 """
 
-import shlex
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from speech_tl import students
+from speech_tl import flags, students
 from speech_tl.augmentation import AS_RECORDED, NEW_VOICES
 from speech_tl.data.preparation import prepare
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
 from speech_tl.evaluate import Evaluation, division_of, evaluate
-from speech_tl.flags import language_and_source
 from speech_tl.models import ctc
-from speech_tl.report import Report, text, write
+from speech_tl.report import Report, finish
 from speech_tl.results import tables
 from speech_tl.students import Method
 from speech_tl.systems import Settings
@@ -33,8 +31,8 @@ from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(flags.Run):
     checkpoint: Path
     """The teacher: a run of asr_multilingual, or its checkpoint."""
     data: tuple[str, ...]
@@ -59,16 +57,8 @@ class Config:
     """Languages are drawn in proportion to size^(1/temperature)."""
     augment_after: float = 0.1
     """Share of the updates after which clips are varied; 0 is from the start, 1 is never."""
-    seed: int = 0
-    """Of everything random."""
     out: Path = Path("runs/asr_distillation")
     """Where the run is kept, with a checkpoint for each method."""
-    resume: bool = False
-    """Continue the run in --out."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
-    tiny: bool = False
-    """A few updates, to see that everything works."""
 
 
 def main(config: Config) -> Report:
@@ -91,7 +81,7 @@ def main(config: Config) -> Report:
         languages=teacher.languages,
         division=division_of(config.checkpoint),
         sample_rates=rates,
-        phones=dict(language_and_source(value) for value in config.phones),
+        phones=dict(flags.language_and_source(value) for value in config.phones),
         seed=config.seed,
     )
     print("\n".join(language.description for language in data.values()), file=sys.stderr)
@@ -137,18 +127,16 @@ def main(config: Config) -> Report:
         {"system": name, "weights": sum(weight.numel() for weight in model.parameters())}
         for name, model in models.items()
     ]
-    report = Report(
-        recipe="asr_distillation",
-        command=shlex.join(["python", "-m", "recipes.asr_distillation", *sys.argv[1:]]),
+    return finish(
+        "asr_distillation",
+        config.out,
         seed=config.seed,
         device=chosen(config.device),
-        seconds=time.monotonic() - began,
+        began=began,
         tables=measured,
         notes=tuple(language.description for language in data.values()),
+        shown=("error_rates",),
     )
-    write(report, config.out)
-    print(text(measured["error_rates"]))
-    return report
 
 
 if __name__ == "__main__":

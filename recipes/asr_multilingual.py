@@ -18,7 +18,6 @@ Sentences, of Mboshi ten minutes (`--data D/mboshi D/malayalam_msc D/swahili_amm
 CPU-minutes): Mboshi's character error 71.6 % shared, 77.7 % alone, difference -6.1 [-7.3, -5.1].
 """
 
-import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -32,7 +31,7 @@ from speech_tl.data import splits
 from speech_tl.data.preparation import Language
 from speech_tl.device import chosen
 from speech_tl.errors import unknown_name
-from speech_tl.report import Report, text, write
+from speech_tl.report import Report, finish
 from speech_tl.results import Evaluation, tables
 from speech_tl.systems import System, learn_to_tell_languages, train, train_alone, untrained
 from speech_tl.training import config as configuration
@@ -97,7 +96,7 @@ def main(config: Config) -> Report:
     }
 
     # Evaluate
-    return _report(config, data, together, alone, notes=notes, seconds=time.monotonic() - began)
+    return _report(config, data, together, alone, notes=notes, began=began)
 
 
 def _report(
@@ -107,7 +106,7 @@ def _report(
     alone: Mapping[str, System],
     *,
     notes: Sequence[str],
-    seconds: float,
+    began: float,
 ) -> Report:
     shared = together["shared_heads"]
     results = {name: system.test(data) for name, system in together.items()}
@@ -119,12 +118,12 @@ def _report(
     measured["language_identification"] = learn_to_tell_languages(shared, data)
     histories = {name: system.history for name, system in (*together.items(), *alone.items())}
     words = all(language.split.task == "words" for language in data.values())
-    report = Report(
-        recipe="asr_multilingual",
-        command=shlex.join(["python", "-m", "recipes.asr_multilingual", *sys.argv[1:]]),
+    return finish(
+        "asr_multilingual",
+        config.out,
         seed=config.seed,
         device=chosen(config.device),
-        seconds=seconds,
+        began=began,
         tables=measured,
         sections=(
             figures.errors_by_language(measured["error_rates"], by="utterance_error" if words else "cer"),
@@ -133,10 +132,8 @@ def _report(
             figures.worst_utterances(results["shared_heads"]),
         ),
         notes=tuple(notes),
+        shown=("error_rates",),
     )
-    write(report, config.out)
-    print(text(measured["error_rates"]))
-    return report
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ speaks the old languages too.
 No figure has been measured with it yet.
 """
 
-import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -20,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, cast
 
-from speech_tl import languages
+from speech_tl import flags, languages
 from speech_tl.augmentation import AS_RECORDED, NEW_VOICES
 from speech_tl.baselines import fixed_features
 from speech_tl.curves import Cell, multipliers, pictures, tables
@@ -30,19 +29,18 @@ from speech_tl.data.preparation import Division, Language, prepare
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
 from speech_tl.evaluate import Evaluation, division_of, evaluate
-from speech_tl.flags import language_and_source
 from speech_tl.languages import Method
 from speech_tl.models import ctc
 from speech_tl.recommendation import distance, for_language
-from speech_tl.report import Report, text, write
+from speech_tl.report import Report, finish
 from speech_tl.systems import Settings
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(flags.Run):
     checkpoint: Path
     """A run of asr_multilingual, or its checkpoint."""
     data: tuple[str, ...]
@@ -76,16 +74,8 @@ class Config:
     """Padded seconds of audio in a batch."""
     batch_clips: int = 16
     """Most utterances in a batch."""
-    seed: int = 0
-    """Of everything random."""
     out: Path = Path("runs/asr_new_language")
     """Where the run is kept, with a checkpoint for each method and amount."""
-    resume: bool = False
-    """Continue the run in --out."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
-    tiny: bool = False
-    """A few updates, to see that everything works."""
 
 
 def main(config: Config) -> Report:
@@ -152,19 +142,17 @@ def main(config: Config) -> Report:
         )
     measured = tables(cells, base="scratch")
     measured["multipliers"] = multipliers(measured["curve"], base="scratch")
-    report = Report(
-        recipe="asr_new_language",
-        command=shlex.join(["python", "-m", "recipes.asr_new_language", *sys.argv[1:]]),
+    return finish(
+        "asr_new_language",
+        config.out,
         seed=config.seed,
         device=chosen(config.device),
-        seconds=time.monotonic() - began,
+        began=began,
         tables=measured,
         sections=pictures(measured["curve"]),
         notes=tuple(each.description for each in amounts.values()),
+        shown=("curve",),
     )
-    write(report, config.out)
-    print(text(measured["curve"]))
-    return report
 
 
 def _cells(
@@ -211,7 +199,7 @@ def _language(
         division=division,
         sample_rates={"": max(model.config.rate_of.values())},
         train_minutes={"": minutes} if minutes else None,
-        phones=dict(language_and_source(value) for value in config.phones),
+        phones=dict(flags.language_and_source(value) for value in config.phones),
         seed=config.seed,
     )
     if len(found) > 1:

@@ -18,7 +18,6 @@ Other seeds are still to be run.
 
 import hashlib
 import json
-import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -27,7 +26,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from speech_tl import speakers
+from speech_tl import flags, speakers
 from speech_tl.curves import Cell, pictures, tables
 from speech_tl.data.batches import Examples
 from speech_tl.data.clips import Clips
@@ -41,7 +40,7 @@ from speech_tl.evaluate import Evaluation, division_of, evaluate
 from speech_tl.models import changes, ctc, voices
 from speech_tl.pseudo_labels import pseudo_labelled
 from speech_tl.recommendation import distance, for_voice
-from speech_tl.report import Report, text, write
+from speech_tl.report import Report, finish
 from speech_tl.speakers import Method
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
@@ -50,8 +49,8 @@ STRANGE = 80.0
 """Character error (%) of the unadapted model from which enrolment is doubted: a voice alone costs less."""
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(flags.Run):
     checkpoint: Path
     """A run of asr_multilingual, or its checkpoint."""
     data: tuple[str, ...]
@@ -71,16 +70,8 @@ class Config:
     transcripts, which then serve to test only."""
     source: tuple[str, ...] = ()
     """Recordings of other voices, to see what they lose: the validation clips of the checkpoint's run."""
-    seed: int = 0
-    """Of everything random."""
     out: Path = Path("runs/asr_new_speaker")
     """Where the run is kept, with a file for each voice in `voices`."""
-    resume: bool = False
-    """Continue the run in --out."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
-    tiny: bool = False
-    """A few updates, to see that everything works."""
 
 
 def main(config: Config) -> Report:
@@ -129,18 +120,16 @@ def main(config: Config) -> Report:
                 )
             )
     measured = tables(cells, base="unadapted")
-    report = Report(
-        recipe="asr_new_speaker",
-        command=shlex.join(["python", "-m", "recipes.asr_new_speaker", *sys.argv[1:]]),
+    return finish(
+        "asr_new_speaker",
+        config.out,
         seed=config.seed,
         device=chosen(config.device),
-        seconds=time.monotonic() - began,
+        began=began,
         tables=measured,
         sections=pictures(measured["curve"]),
+        shown=("curve",),
     )
-    write(report, config.out)
-    print(text(measured["curve"]))
-    return report
 
 
 def _recordings(data: Sequence[str], language: str, model: ctc.MultilingualCTC) -> tuple[str, list[Utterance]]:

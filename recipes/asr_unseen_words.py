@@ -11,7 +11,6 @@ of the language is looked up in a lexicon that holds the unseen words too, alone
 No figure has been measured with it yet.
 """
 
-import shlex
 import sys
 import time
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from speech_tl.data.pronunciations import pronunciations
 from speech_tl.device import chosen
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.phonology.lexicon import Lexicon, prefix_tree, read
-from speech_tl.report import Report, text, write
+from speech_tl.report import Report, finish
 from speech_tl.systems import train, untrained
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
@@ -97,18 +96,16 @@ def main(config: Config) -> Report:
             found = unseen_words.row(among_all, among_unseen, held, lexicon)
             block = {"block": "middle" if middle else "last"}
             rows.append({**facts, **block, **found, **unseen_words.never_heard(held, trained, own)})
-    report = Report(
-        recipe="asr_unseen_words",
-        command=shlex.join(["python", "-m", "recipes.asr_unseen_words", *sys.argv[1:]]),
+    return finish(
+        "asr_unseen_words",
+        config.out,
         seed=config.seed,
         device=chosen(config.device),
-        seconds=time.monotonic() - began,
+        began=began,
         tables={"words": rows},
         notes=notes,
+        shown=("words",),
     )
-    write(report, config.out)
-    print(text(rows))
-    return report
 
 
 def _held(config: Config, present: list[str]) -> tuple[str, ...]:

@@ -17,7 +17,6 @@ softmax 40.9 [40.2, 41.3], by the lecture's margin 36.4 [36.0, 37.2], word vecto
 2009, hand-made; nothing here compares with features of a deep network.
 """
 
-import shlex
 import sys
 import time
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from speech_tl.attribute_figures import embedding, predictions
 from speech_tl.descriptions import METHODS, Method, Problem, Tested, balanced, pixels, solve, standardised
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
-from speech_tl.report import Report, text, write
+from speech_tl.report import Report, finish, text
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
@@ -113,19 +112,17 @@ def main(config: Config) -> Report:
     sections: list[Any] = [embedding(each.recogniser, each.test, each.unseen) for each in placing[-1:]]
     if "dap" in last:
         sections.append(predictions(last["dap"].recogniser, last["dap"].test, last["dap"].unseen))
-    report = Report(
-        recipe="image_attributes",
-        command=shlex.join(["python", "-m", "recipes.image_attributes", *sys.argv[1:]]),
+    return finish(
+        "image_attributes",
+        config.out,
         seed=config.seeds[0],
         device=chosen(config.device),
-        seconds=time.monotonic() - began,
+        began=began,
         tables={"attributes": rows, "few_shot": [row for each in found for row in each.few_shot]},
         sections=tuple(sections),
         notes=tuple(f"Draw {at}: never trained on {', '.join(classes)}." for at, classes in enumerate(draws)),
+        shown=("attributes",),
     )
-    write(report, config.out)
-    print(text(rows))
-    return report
 
 
 def _problem(config: Config) -> tuple[Problem, tuple[str, ...]]:

@@ -15,27 +15,26 @@ says one class of nearly everything; mutual information, which cannot be fooled 
 not measured yet.
 """
 
-import shlex
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from speech_tl import domains, images
+from speech_tl import domains, flags, images
 from speech_tl.device import chosen
 from speech_tl.domains import METHODS, Adapted, Case, Method, adapt, chosen_by
 from speech_tl.errors import InputError
 from speech_tl.images import Pictures
-from speech_tl.report import Report, text, write
+from speech_tl.report import Report, finish, text
 from speech_tl.results import Row
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(flags.Run):
     data: Path
     """MNIST's files."""
     photographs: Path
@@ -50,16 +49,8 @@ class Config:
     """Updates of every method."""
     peak_rate: float = 1e-3
     """Learning rate after the warm-up."""
-    seed: int = 0
-    """Of everything random."""
     out: Path = Path("runs/image_domain_adversarial")
     """Where the run is kept."""
-    resume: bool = False
-    """Continue the run in --out."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
-    tiny: bool = False
-    """A few updates on a few digits, to see that everything works."""
 
 
 def main(config: Config) -> Report:
@@ -98,18 +89,16 @@ def main(config: Config) -> Report:
     if len(found) > 1:
         own = found[chosen_by(config.rule, found)]
         rows.append(_row(config, case, own, "selected", f"{config.rule}: {own.method}"))
-    report = Report(
-        recipe="image_domain_adversarial",
-        command=shlex.join(["python", "-m", "recipes.image_domain_adversarial", *sys.argv[1:]]),
+    return finish(
+        "image_domain_adversarial",
+        config.out,
         seed=config.seed,
         device=chosen(config.device),
-        seconds=time.monotonic() - began,
+        began=began,
         tables={"domains": rows, "rules": rules},
         notes=(f"Chosen by {config.rule}, said before the run.",),
+        shown=("domains",),
     )
-    write(report, config.out)
-    print(text(rows))
-    return report
 
 
 def _mnist_m(config: Config) -> Case:

@@ -13,7 +13,6 @@ pictures, B is half of the classes and A, `classes`, the other half.
 `--plan` says how many networks that are, and leaves. No curve has been measured with it yet.
 """
 
-import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -23,14 +22,14 @@ from typing import Any
 
 from torch import nn
 
-from speech_tl import images
+from speech_tl import flags, images
 from speech_tl.augmentation import AS_RECORDED
 from speech_tl.curves import Network, layer_pictures, layer_tables
 from speech_tl.data.preparation import prepare
 from speech_tl.data.splits import draw
 from speech_tl.device import chosen
 from speech_tl.errors import InputError, unknown_name
-from speech_tl.report import Report, text, write
+from speech_tl.report import Report, finish
 from speech_tl.systems import Settings, fit_short_clips
 from speech_tl.tasks import Classes, Task, Words, halves, quarter
 from speech_tl.training import config as configuration
@@ -40,8 +39,8 @@ from speech_tl.transfer import layers
 from speech_tl.transfer.transferability import SIDES, TREATMENTS, Cut, Side, Treatment, cuts, put_together
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(flags.Run):
     data: str
     """A corpus of words with several training speakers; or pictures: MNIST's files, or folders by class."""
     source: tuple[str, ...] = ("words", "voices")
@@ -64,18 +63,10 @@ class Config:
     """Updates of every network."""
     peak_rate: float = 2e-3
     """Learning rate after the warm-up."""
-    seed: int = 0
-    """Of everything random, the halves too."""
     out: Path = Path("runs/layer_transfer")
     """Where the run is kept, with a folder for each network."""
     plan: bool = False
     """Print the networks and leave."""
-    resume: bool = False
-    """Continue the run in --out."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
-    tiny: bool = False
-    """A few updates, to see that everything works."""
 
 
 def main(config: Config) -> Report | None:
@@ -124,18 +115,16 @@ def main(config: Config) -> Report | None:
         # Evaluate
         found.append(Network(kind, source, cut, config.seed, b.test(trained), count, seconds))
     measured = layer_tables(found)
-    report = Report(
-        recipe="layer_transfer",
-        command=shlex.join(["python", "-m", "recipes.layer_transfer", *sys.argv[1:]]),
+    return finish(
+        "layer_transfer",
+        config.out,
         seed=config.seed,
         device=chosen(config.device),
-        seconds=time.monotonic() - began,
+        began=began,
         tables=measured,
         sections=layer_pictures(measured["layers"]),
+        shown=("layers",),
     )
-    write(report, config.out)
-    print(text(measured["layers"]))
-    return report
 
 
 def _networks(config: Config, sources: Mapping[str, Task], depth: int) -> Iterator[tuple[str, Cut]]:

@@ -14,7 +14,6 @@ and not in the encoder, a little denoising, no dropout, search restricted to the
 other rivals are still to be run.
 """
 
-import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -33,7 +32,7 @@ from nmt_zero_shot.systems import in_torch
 from nmt_zero_shot.training import Settings, Trained, train, untrained
 from speech_tl.device import chosen
 from speech_tl.errors import unknown_name
-from speech_tl.report import Report, text, write
+from speech_tl.report import Report, finish
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
@@ -144,9 +143,7 @@ def main(config: Config) -> Report:
         for rival in rivals:
             pivot = "" if rival.name in BOUNDS else f"{rival.name}_pivot"
             evaluation += asked(search(rival.translator), name=rival.name, pivot=pivot)
-    return _report(
-        config, (trained, *rivals), evaluation, tests, languages, notes=notes, seconds=time.monotonic() - began
-    )
+    return _report(config, (trained, *rivals), evaluation, tests, languages, notes=notes, began=began)
 
 
 def _report(
@@ -157,7 +154,7 @@ def _report(
     languages: Sequence[str],
     *,
     notes: tuple[str, ...],
-    seconds: float,
+    began: float,
 ) -> Report:
     translator, hub = systems[0].translator, config.hub_language
     measured = evaluation.tables()
@@ -173,12 +170,12 @@ def _report(
         }
         for each in systems
     ]
-    report = Report(
-        recipe="nmt_zero_shot",
-        command=shlex.join(["python", "-m", "recipes.nmt_zero_shot", *sys.argv[1:]]),
+    return finish(
+        "nmt_zero_shot",
+        config.out,
         seed=config.seed,
         device=chosen(config.device),
-        seconds=seconds,
+        began=began,
         tables=measured,
         sections=(
             *(figures.matrix(measured["bleu"], test=test) for test in tests),
@@ -187,10 +184,8 @@ def _report(
             figures.where_direct_and_pivot_part(evaluation.sentence_rows()),
         ),
         notes=notes,
+        shown=("bleu", "summary"),
     )
-    write(report, config.out)
-    print(text(measured["bleu"]), text(measured["summary"]), sep="\n\n")
-    return report
 
 
 def _divided(config: Config) -> tuple[corpus.Corpus, corpus.Bitexts]:

@@ -1,6 +1,6 @@
 """The flags that every speech recipe has, and what they mean to the library.
 
-A recipe's `Config` inherits the two records and adds what is its own; library functions below take plain arguments
+A recipe's `Config` inherits the records it needs and adds what is its own; library functions below take plain arguments
 and never see a flag.
 """
 
@@ -15,7 +15,21 @@ from speech_tl.systems import Settings, fit_short_clips
 from speech_tl.training.loop import Plan
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What every run can be told."""
+
+    seed: int = 0
+    """Of everything random."""
+    resume: bool = False
+    """Continue the run in --out."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    tiny: bool = False
+    """A few updates on little data, to see that everything works."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recordings:
     """Which recordings, and how they are divided."""
 
@@ -42,8 +56,8 @@ class Recordings:
     """Hz audio is brought to, 16000 or 8000, or LANGUAGE=HZ: languages of one rate share their input layers."""
 
 
-@dataclass(frozen=True)
-class Training:
+@dataclass(frozen=True, kw_only=True)
+class Training(Run):
     """Which model, and how long and how it is trained."""
 
     encoder: str = "small"
@@ -71,14 +85,6 @@ class Training:
     """Padded seconds of audio in a batch."""
     batch_clips: int = 16
     """Most utterances in a batch."""
-    seed: int = 0
-    """Of everything random."""
-    resume: bool = False
-    """Continue the run in --out."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
-    tiny: bool = False
-    """Seconds on generated speech, to see that everything works."""
 
 
 def prepared(flags: Recordings, *, seed: int, made_in: Path, tiny: bool = False) -> dict[str, Language]:

@@ -10,6 +10,9 @@ import io
 import json
 import math
 import re
+import shlex
+import sys
+import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,6 +82,32 @@ def write(report: Report, run: Path) -> None:
     metrics = json.dumps(report.metrics(), indent=1, ensure_ascii=False, allow_nan=False)
     files.write(run / "metrics.json", metrics + "\n")
     files.write(run / "report.html", page(report))
+
+
+def finish(
+    recipe: str,
+    run: Path,
+    *,
+    seed: int,
+    device: str,
+    began: float,
+    tables: Mapping[str, Sequence[Row]],
+    shown: Sequence[str],
+    sections: tuple[Figure | Listing, ...] = (),
+    notes: tuple[str, ...] = (),
+) -> Report:
+    """The end of a recipe: its report in the folder of the run, and some of its tables on standard output.
+
+    Args:
+        recipe: its name, of the module `recipes.NAME` that was called with this process's arguments.
+        began: of `time.monotonic`.
+        shown: names of tables to print.
+    """
+    line = shlex.join(["python", "-m", f"recipes.{recipe}", *sys.argv[1:]])
+    report = Report(recipe, line, seed, device, time.monotonic() - began, tables, sections, notes=notes)
+    write(report, run)
+    print(*(text(tables[name]) for name in shown), sep="\n\n")
+    return report
 
 
 def page(report: Report) -> str:
