@@ -67,8 +67,7 @@ def main(config: Config) -> Report:
     model = untrained(data, settings, seed=config.seed)
 
     # Train
-    if not (config.resume and (config.out / "config.json").exists()):
-        configuration.save(config, config.out / "config.json")
+    if configuration.begin(config, config.out, resume=config.resume):
         splits.save({code: language.split for code, language in data.items()}, config.out / "splits.json")
     plan = flags.plan(config)
     fitted = partial(train, data=data, settings=settings, seed=config.seed, resume=config.resume)

@@ -96,8 +96,7 @@ def main(config: Config) -> Report:
     known = _heard(model, source)
 
     # Transfer and train
-    if not (config.resume and (config.out / "config.json").exists()):
-        configuration.save(config, config.out / "config.json")
+    configuration.begin(config, config.out, resume=config.resume)
     cells: list[Cell] = []
     for session, seconds in product(found, config.seconds):
         test, enrolled = _clips(model, session.test), _enrolled(config, model, session, seconds)

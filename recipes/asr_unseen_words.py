@@ -70,8 +70,7 @@ def main(config: Config) -> Report:
 
     # Model and train
     model = untrained(data, settings, seed=config.seed)
-    if not (config.resume and (config.out / "config.json").exists()):
-        configuration.save(config, config.out / "config.json")
+    if configuration.begin(config, config.out, resume=config.resume):
         splits.save({each: language.split for each, language in data.items()}, config.out / "splits.json")
     system = train(
         "sounds",

@@ -26,13 +26,14 @@ from typing import Any
 
 from speech_tl import feature_tables, images
 from speech_tl.attribute_figures import embedding, predictions
-from speech_tl.descriptions import METHODS, Method, Problem, Tested, balanced, pixels, solve, standardised
+from speech_tl.descriptions import METHODS, Method, pixels, standardised
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
 from speech_tl.report import Report, finish, text
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
+from speech_tl.unseen_classes import Problem, Tested, balanced, solve
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,7 @@ def main(config: Config) -> Report:
     # Data
     problem, unseen = _problem(config)
     draws = [unseen] if config.unseen is None else balanced(problem.classes, config.unseen, config.draws)
-    if not (config.resume and (config.out / "config.json").exists()):
-        configuration.save(config, config.out / "config.json")
+    configuration.begin(config, config.out, resume=config.resume)
 
     # Model, transfer and train
     plan = Plan(epochs=None if config.tiny else config.epochs, steps=8 if config.tiny else None, warmup_steps=5)

@@ -64,8 +64,7 @@ def main(config: Config) -> Report:
 
     # Data
     case = _mnist_m(config)
-    if not (config.resume and (config.out / "config.json").exists()):
-        configuration.save(config, config.out / "config.json")
+    configuration.begin(config, config.out, resume=config.resume)
 
     # Model, transfer and train
     steps = 8 if config.tiny else config.steps

@@ -87,8 +87,7 @@ def main(config: Config) -> Report | None:
     if config.plan:
         return None
     config.out.mkdir(parents=True, exist_ok=True)
-    if not (config.resume and (config.out / "config.json").exists()):
-        configuration.save(config, config.out / "config.json")
+    configuration.begin(config, config.out, resume=config.resume)
 
     # Train
     plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=max(1, steps // 4), average=0.99)

@@ -111,8 +111,7 @@ def main(config: Config) -> Report:
     net = untrained(pieces, config, seed=config.seed)
 
     # Train
-    if not (config.resume and (config.out / "config.json").exists()):
-        configuration.save(config, config.out / "config.json")
+    if configuration.begin(config, config.out, resume=config.resume):
         language_id.save(identify, config.out / language_id.FILE)
     valid = corpus.divide(found.valid, hub=hub, languages=languages[1:], condition="multiway")
     fitted = partial(train, valid=valid, pieces=pieces, seed=config.seed, resume=config.resume)

@@ -298,16 +298,3 @@ def layer_groups(model: SmallCNN) -> dict[str, nn.Module]:
         "hidden": model.hidden,
         "head": model.head,
     }
-
-
-@torch.no_grad()
-def said(model: SmallCNN, pictures: Pictures, *, batch: int = 500) -> list[str]:
-    """The class that the model gives each picture. The model's mode is restored."""
-    training, device = model.training, next(model.parameters()).device
-    model.train(False)
-    found: list[int] = []
-    for first in range(0, len(pictures), batch):
-        indices = range(first, min(first + batch, len(pictures)))
-        found += model(pictures.tensor(indices).to(device)).argmax(-1).tolist()
-    model.train(training)
-    return [model.classes[index] for index in found]

@@ -1,11 +1,11 @@
 """Batches of labelled examples, whether pixels or features, in an order that can be resumed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from speech_tl.errors import unknown_name
 from speech_tl.training.sampling import GroupBatches
@@ -71,3 +71,21 @@ class LabelledBatches:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.order.load_state_dict(state)
+
+
+@torch.no_grad()
+def over(
+    data: Labelled, model: nn.Module, function: Callable[[Tensor], Tensor] | None = None, *, most: int = 500
+) -> Tensor:
+    """What a model makes of every example, joined, (N, …) on the CPU. The model's mode is restored.
+
+    Args:
+        function: one of its methods, its call where none.
+        most: examples at a time.
+    """
+    training, device = model.training, next(model.parameters()).device
+    model.train(False)
+    parts = [range(first, min(first + most, len(data))) for first in range(0, len(data), most)]
+    found = [(function or model)(data.tensor(part).to(device)).cpu() for part in parts]
+    model.train(training)
+    return torch.cat(found)

@@ -148,6 +148,12 @@ class Evaluation:
         ]
 
 
+def classified(labels: Sequence[str], said: Sequence[str]) -> Evaluation:
+    """Examples of classes, and the classes that were said of them: an error is a wrong class."""
+    pairs = enumerate(zip(labels, said, strict=True))
+    return Evaluation(tuple(scored(label, word, key=str(at), language="", speaker="") for at, (label, word) in pairs))
+
+
 def tables(
     results: Mapping[str, Evaluation], *, main: str, train_seconds: Mapping[str, Mapping[str, float]]
 ) -> dict[str, list[Row]]:

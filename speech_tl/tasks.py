@@ -18,9 +18,9 @@ from speech_tl.data.splits import draw
 from speech_tl.errors import InputError
 from speech_tl.evaluate import evaluate
 from speech_tl.images import Pictures, SmallCNN
-from speech_tl.labelled import LabelledBatch, LabelledBatches
+from speech_tl.labelled import LabelledBatch, LabelledBatches, over
 from speech_tl.models import ctc
-from speech_tl.results import Evaluation, scored
+from speech_tl.results import Evaluation, classified
 from speech_tl.systems import Settings, train, untrained
 from speech_tl.training.loop import Plan, fit
 from speech_tl.training.seeding import Streams, seed_everything
@@ -121,10 +121,8 @@ class Classes:
 
     def test(self, model: SmallCNN) -> Evaluation:
         test = self.pictures["test"]
-        said = zip(test.labels, images.said(model, test), strict=True)
-        return Evaluation(
-            tuple(scored(label, word, key=str(at), language="", speaker="") for at, (label, word) in enumerate(said))
-        )
+        best = over(test, model).argmax(-1).tolist()
+        return classified(test.labels, [self.classes[index] for index in best])
 
 
 def _cross_entropy(model: SmallCNN, batch: LabelledBatch, _progress: float) -> dict[str, Tensor]:

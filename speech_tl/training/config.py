@@ -100,6 +100,15 @@ def save(config: Any, path: Path) -> None:
     files.write(path, json.dumps(to_dict(config), indent=2, ensure_ascii=False) + "\n")
 
 
+def begin(config: Any, run: Path, *, resume: bool) -> bool:
+    """Puts the configuration into the folder of a run that begins, and says whether it does; a continued one has it."""
+    path = run / "config.json"
+    begins = not (resume and path.exists())
+    if begins:
+        save(config, path)
+    return begins
+
+
 def load(config_type: type[C], path: Path) -> C:
     """A key that is not in the file takes its default; a key that is no field is refused."""
     try:

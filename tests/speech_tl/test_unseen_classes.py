@@ -7,25 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from speech_tl import descriptions, feature_tables
-from speech_tl.descriptions import (
-    METHODS,
-    Problem,
-    Recogniser,
-    Setting,
-    balanced,
-    best_handicap,
-    divide,
-    few_shot,
-    learn,
-    pixels,
-    solve,
-    standardised,
-)
+from speech_tl import feature_tables, unseen_classes
+from speech_tl.descriptions import METHODS, Method, Recogniser, Setting, learn, pixels, standardised
 from speech_tl.errors import InputError
 from speech_tl.feature_tables import FeatureTable
 from speech_tl.images import Pictures
 from speech_tl.training.loop import Plan
+from speech_tl.unseen_classes import Problem, balanced, best_handicap, divide, few_shot, solve
 from speech_tl.zero_shot.signatures import Signatures
 
 ANIMALS = tuple(f"animal{at}" for at in range(8))
@@ -46,9 +34,9 @@ def problem() -> Problem:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_unseen_classes_are_recognised(
-    method: descriptions.Method, problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: Method, problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(descriptions, "GRID", {method: (Setting(5e-2, best=4),)})
+    monkeypatch.setattr(unseen_classes, "GRID", {method: (Setting(5e-2, best=4),)})
     found = solve(
         problem,
         ANIMALS[5:7],
@@ -122,12 +110,12 @@ def test_seen_and_unseen_by_hand() -> None:
     """
     foxes = FeatureTable(np.array([[0.2, 0, 1], [0.6, 0, 0.5]], np.float32), ("fox", "fox"))
     known = FeatureTable(np.array([[1, 0.2, 0.5], [0, 1, 0.4]], np.float32), ("cat", "dog"))
-    plain = descriptions.tested(by_hand(), known, foxes, classes=("fox",), handicap=0.0)
+    plain = unseen_classes.tested(by_hand(), known, foxes, classes=("fox",), handicap=0.0)
     assert (plain.unseen, plain.seen, plain.generalised_unseen, plain.generalised_seen) == (100, 100, 50, 100)
     assert plain.harmonic_mean == pytest.approx(200 / 3)
     handicap = best_handicap(by_hand(), known, foxes, classes=("fox",))
     assert 0.1 < handicap < 0.5
-    assert descriptions.tested(by_hand(), known, foxes, classes=("fox",), handicap=handicap).harmonic_mean == 100
+    assert unseen_classes.tested(by_hand(), known, foxes, classes=("fox",), handicap=handicap).harmonic_mean == 100
 
 
 def test_one_example_corrects_a_signature() -> None:
