@@ -1,88 +1,176 @@
-"""Labels on one side only: a classifier trained on a labelled source, and on a target of which only examples are known.
+"""Labels on one side only: a network trained on a labelled source, for a target of which only examples are known.
 
-Six ways, between what bounds them: the source alone below and the target's own labels above. Which of them to keep is
-chosen by a rule that sees no label of the target.
+Seven ways, between what bounds them: the source alone below and the target's own labels above. All begin with the same
+network, trained on the source, and have as many updates. Which of them to keep is chosen by a rule that sees no label
+of the target. Neither pixels nor speech are known here: a `Shift` reads its own examples.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
-import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from speech_tl.errors import unknown_name
-from speech_tl.images import Pictures, SmallCNN
-from speech_tl.labelled import LabelledBatch, LabelledBatches
-from speech_tl.results import Evaluation, scored
-from speech_tl.training.loop import Plan, fit
+from speech_tl.results import Evaluation
+from speech_tl.training.checkpoint import load_state, save_state
+from speech_tl.training.loop import Batches, Plan, fit
 from speech_tl.training.seeding import Streams, seed_everything
-from speech_tl.transfer.adversarial import DomainClassifier, domain_loss, ramp
-from speech_tl.transfer.discrepancy import coral, matched, mmd
+from speech_tl.transfer.adversarial import DomainClassifier, domain_loss, fooling_loss, ramp
+from speech_tl.transfer.discrepancy import coral, matching, mmd
 from speech_tl.transfer.distance import proxy_a_distance
 from speech_tl.transfer.reweighting import weights
 from speech_tl.transfer.selection import entropy, mutual_information, soft_neighbourhood_density
 
+Side = Literal["source", "target"]
+SIDES: tuple[Side, ...] = get_args(Side)
 Method = Literal[
-    "source_only", "dann", "coral", "mmd", "reweighting", "self_training", "feature_mapping", "target_supervised"
+    "source_only",
+    "dann",
+    "adda",
+    "coral",
+    "mmd",
+    "reweighting",
+    "self_training",
+    "feature_mapping",
+    "target_supervised",
 ]
 METHODS: tuple[Method, ...] = get_args(Method)
+BOUNDS: tuple[Method, ...] = ("source_only", "target_supervised")
 QUICK = 10.0
 """Times the learning rate for the domain classifier: one that lags behind is fooled by features that only turn."""
+SLOW = 0.1
+"""Times the learning rate for the network in ADDA, which nothing but the domain classifier holds in place."""
 SURE = (0.95, 0.8)
 """Self-training believes predictions of at least this probability, at the start and at the end."""
+MEASURED = 1000
+"""Examples of each side that distances are measured on, the first ones."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a network makes of a batch of B examples."""
+
+    features: Tensor
+    """(B, D), one row per example, in which domains are compared."""
+    scores: Tensor
+    """What the head says, in whatever shape the shift's losses take it."""
+    lengths: Tensor
+    """(B,) how much of `scores` is there."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is seen of N examples without their labels."""
+
+    features: Tensor
+    """(N, D) on the CPU."""
+    chances: Tensor
+    """(M, C) probabilities of decisions, of which an example may have several."""
+
+
+class Shift(Protocol):
+    """A source and a target of the same classes, each with `train`, `valid` and `test` examples, and their network.
+
+    The labels of the target's `train` are seen by the upper bound alone, those of its `valid` by nobody.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def width(self) -> int:
+        """D, of the features."""
+        ...
+
+    @property
+    def source_varied(self) -> bool:
+        """Whether labelled examples are varied while they are learned from."""
+        ...
+
+    def untrained(self, *, seed: int) -> nn.Module: ...
+
+    def head(self, body: Any, /) -> nn.Module:
+        """Its last layer."""
+        ...
+
+    def batches(self, side: Side, *, generator: torch.Generator) -> Batches:
+        """Endless, of the training examples."""
+        ...
+
+    def rows(self, batch: Any, /) -> Tensor:
+        """(B,) which training examples these are."""
+        ...
+
+    def read(self, body: Any, batch: Any, /, *, varied: bool) -> Read:
+        """varied: as augmentation makes them, not as they are."""
+        ...
+
+    def losses(self, read: Read, batch: Any, /) -> Tensor:
+        """(B,) of the labels that the batch has."""
+        ...
+
+    def believed(self, read: Read, batch: Any, /) -> tuple[Any, Tensor]:
+        """The batch with what the network says in the place of its labels, and how sure it is, (B,) from 0 to 1."""
+        ...
+
+    def coarse(self, side: Side, /) -> NDArray[Any]:
+        """(N, F) of the training examples as they are, without a network."""
+        ...
+
+    def states(self, body: Any, side: Side, /) -> Tensor:
+        """(M, W) what the head reads of the training examples, on the CPU."""
+        ...
+
+    def look(self, body: Any, side: Side, /) -> Look:
+        """At the validation examples."""
+        ...
+
+    def test(self, body: Any, side: Side, part: Literal["valid", "test"], /) -> Evaluation: ...
 
 
 class Network(nn.Module):
-    """A classifier, and beside it one that tells the domains apart by its features."""
+    """A network of the shift, and beside it a classifier that tells the domains apart by its features."""
 
-    def __init__(self, classes: tuple[str, ...], *, channels: int, size: int) -> None:
+    def __init__(self, body: nn.Module, width: int) -> None:
         super().__init__()
-        self.body = SmallCNN(classes, channels=channels, size=size)
-        self.domain = DomainClassifier(self.body.head.in_features)
+        self.body = body
+        self.domain = DomainClassifier(width)
 
 
 @dataclass(frozen=True)
 class PairBatch:
     """Labelled source examples beside target examples whose labels nobody looks at."""
 
-    source: LabelledBatch
-    weights: Tensor
-    """(B,) of the source examples."""
-    target: Tensor
-    """(B', …)."""
+    source: Any
+    target: Any
 
     def __len__(self) -> int:
         return len(self.source)
 
     def to(self, device: torch.device | str) -> "PairBatch":
         """The same batch elsewhere."""
-        return PairBatch(self.source.to(device), self.weights.to(device), self.target.to(device))
+        return PairBatch(self.source.to(device), self.target.to(device))
 
     def share(self, rank: int, world: int) -> "tuple[PairBatch, float]":
         """One process's part of both, and the weight of its source examples."""
-        mine = list(range(rank, len(self), world))
-        part, weight = self.source.share(rank, world)
-        return PairBatch(part, self.weights[mine or [0]], self.target[rank::world]), weight
+        source, weight = self.source.share(rank, world)
+        return PairBatch(source, self.target.share(rank, world)[0]), weight
 
 
 class PairBatches:
     """Endless pairs; each side walks its own epochs."""
 
-    def __init__(self, source: LabelledBatches, target: LabelledBatches, weights: Tensor) -> None:
-        self.source, self.target, self.weights = source, target, weights
-        self.batches_per_epoch = source.batches_per_epoch
-
-    def __iter__(self) -> "PairBatches":
-        return self
+    def __init__(self, source: Batches, target: Batches) -> None:
+        self.source, self.target = source, target
 
     def __next__(self) -> PairBatch:
-        _, indices = next(self.source.order)
-        labelled = LabelledBatch(self.source.data.tensor(indices), self.source.targets[list(indices)])
-        return PairBatch(labelled, self.weights[list(indices)], next(self.target).examples)
+        return PairBatch(next(self.source), next(self.target))
 
     def state_dict(self) -> dict[str, Any]:
         return {"source": self.source.state_dict(), "target": self.target.state_dict()}
@@ -93,167 +181,115 @@ class PairBatches:
 
 
 @dataclass(frozen=True)
-class Case:
-    """Two domains of the same classes."""
-
-    name: str
-    source: Mapping[str, Pictures]
-    """`train`, `valid` and `test`."""
-    target: Mapping[str, Pictures]
-    """The same; the labels of `train` are seen by the upper bound alone, of `valid` by nobody."""
-
-
-@dataclass(frozen=True)
 class Adapted:
     """One method's network, and what it reaches."""
 
     method: Method
-    model: Network
+    body: nn.Module
+    """As the target goes through it."""
     source: Evaluation
     target: Evaluation
     scores: Mapping[str, float]
     """Rule of choice -> how good it finds this network on unlabelled target examples, the higher the better."""
+    features: Mapping[Side, Tensor]
+    """Of the validation examples, (N, D)."""
     a_distance: float
-    """Between the features of both domains."""
+    """Between them."""
     seconds: float
+    """CPU-seconds of training behind the common beginning."""
 
 
-RULES = ("mutual_information", "soft_neighbourhood_density", "entropy", "source_risk")
+Rule = Literal["mutual_information", "soft_neighbourhood_density", "entropy", "source_risk"]
+RULES: tuple[Rule, ...] = get_args(Rule)
+
+
+def started(
+    shift: Shift, *, plan: Plan, folder: Path, seed: int, resume: bool = False, device: str = "auto"
+) -> nn.Module:
+    """The network that every method begins with, trained on the source's labels."""
+    seed_everything(seed)
+    body = shift.untrained(seed=seed)
+    streams = Streams(seed)
+
+    def terms(model: nn.Module, batch: Any, _progress: float) -> dict[str, Tensor]:
+        return {"labels": shift.losses(shift.read(model, batch, varied=shift.source_varied), batch).mean()}
+
+    batches = shift.batches("source", generator=streams.generator("source"))
+    fit(body, batches, terms, plan=plan, out=folder, streams=streams, resume=resume, device=device)
+    body.train(False)
+    return body
 
 
 def adapt(
-    case: Case,
+    shift: Shift,
+    start: nn.Module,
     *,
     method: Method,
+    rule: Rule,
     plan: Plan,
     folder: Path,
     seed: int,
-    batch: int = 64,
     resume: bool = False,
     device: str = "auto",
 ) -> Adapted:
-    """Trains by one method and tests on both domains.
+    """Goes on from `start` by one method and tests on both sides.
+
+    Args:
+        rule: keeps the best of the network's validations, by unlabelled target examples; the bounds keep the last.
 
     Raises:
-        InputError: a method that there is not.
+        InputError: a method or a rule that there is not.
     """
     if method not in METHODS:
         raise unknown_name("method", method, METHODS)
-    labelled = case.target["train"] if method == "target_supervised" else case.source["train"]
-    classes, unlabelled = labelled.classes, case.target["train"]
+    if rule not in RULES:
+        raise unknown_name("rule", rule, RULES)
     seed_everything(seed)
-    _, channels, _, size = labelled.pixels.shape
-    model = Network(classes, channels=channels, size=size)
-    streams = Streams(seed)
-    everything = replace(unlabelled, labels=(classes[0],) * len(unlabelled))  # nobody's labels
-    side = partial(LabelledBatches, classes=classes, batch=batch)
-    source = side(labelled, generator=streams.generator("source"))
-    target = side(everything, generator=streams.generator("target"))
+    network, streams, file = Network(copy.deepcopy(start), shift.width), Streams(seed), folder / "best.safetensors"
+    sides: tuple[Side, Side] = ("target" if method == "target_supervised" else "source", "target")
+    batches = PairBatches(
+        *(shift.batches(side, generator=streams.generator(name)) for side, name in zip(sides, SIDES, strict=True))
+    )
+    rates = {name: QUICK for name, _ in network.named_parameters() if name.startswith("domain.")}
+    if method == "adda":
+        rates |= {name: SLOW for name, _ in network.named_parameters() if name.startswith("body.")}
+    chosen = method not in BOUNDS
     history = fit(
-        model,
-        PairBatches(source, target, _weights(labelled, unlabelled, method)),
-        _terms(method),
+        network,
+        batches,
+        _terms(shift, method, start),
         plan=plan,
         out=folder,
         streams=streams,
-        rates={name: QUICK for name, _ in model.named_parameters() if name.startswith("domain.")},
+        validate=partial(_validation, shift, method, rule) if chosen else None,
+        on_best=(lambda best: save_state(file, best.state_dict())) if chosen else None,
+        rates=rates,
         resume=resume,
         device=device,
     )
-    model.train(False)
-    mapped = method == "feature_mapping"
-    placed = {
-        name: _features(model, part["valid"]) for name, part in (("source", case.source), ("target", case.target))
-    }
-    if mapped:
-        placed["target"] = matched(placed["target"], placed["source"])
-    chances = _head(model, placed["target"]).softmax(-1)
-    known = _tested(model, case.source["valid"], None)
-    distance = proxy_a_distance(*(placed[name][:1000].numpy() for name in ("source", "target")), seed=seed)
-    return Adapted(
-        method,
-        model,
-        _tested(model, case.source["test"], None),
-        _tested(model, case.target["test"], placed["source"] if mapped else None),
-        {
-            "mutual_information": mutual_information(chances),
-            "soft_neighbourhood_density": soft_neighbourhood_density(chances),
-            "entropy": -entropy(chances),
-            "source_risk": -known.cer,
-        },
-        distance,
-        history.train_seconds,
-    )
+    if chosen:
+        network.load_state_dict(load_state(file))
+    network.train(False)
+    features: dict[Side, Tensor] = {"source": shift.look(network.body, "source").features}
+    source = shift.test(network.body, "source", "test")
+    body = _for_target(shift, network.body, method)
+    look, target = shift.look(body, "target"), shift.test(body, "target", "test")
+    features["target"] = look.features
+    scores, apart = _scores(shift, network.body, look), distance(features, seed=seed)
+    return Adapted(method, body, source, target, scores, features, apart, history.train_seconds)
 
 
-def _terms(method: Method) -> Any:
-    def terms(model: Network, given: PairBatch, progress: float) -> dict[str, Tensor]:
-        features = model.body.features(given.source.examples)
-        each = nn.functional.cross_entropy(model.body.head(features).float(), given.source.targets, reduction="none")
-        found = {"labels": (given.weights * each).mean()}
-        if method in ("dann", "coral", "mmd", "self_training"):
-            there = model.body.features(given.target)
-            if method == "dann":
-                both = torch.cat([features, there])
-                domains = torch.arange(2, device=both.device).repeat_interleave(
-                    torch.tensor([len(features), len(there)], device=both.device)
-                )
-                found["domain"] = domain_loss(model.domain, both, domains, strength=ramp(progress))
-            elif method == "coral":
-                found["coral"] = ramp(progress) * coral(features, there)
-            elif method == "mmd":
-                found["mmd"] = ramp(progress) * mmd(features, there)
-            else:
-                chances = model.body.head(there).float().log_softmax(-1)
-                best, said = chances.detach().exp().max(-1)
-                sure = best >= SURE[0] + progress * (SURE[1] - SURE[0])
-                own = nn.functional.nll_loss(chances, said, reduction="none")
-                found["pseudo_labels"] = ramp(progress) * (own * sure).mean()
-        return found
-
-    return terms
+def looks(shift: Shift, body: nn.Module) -> dict[Side, Tensor]:
+    """The features of both sides' validation examples, (N, D)."""
+    return {side: shift.look(body, side).features for side in SIDES}
 
 
-def _weights(source: Pictures, target: Pictures, method: Method) -> Tensor:
-    """Of the source's examples; all 1 but for reweighting, which looks at coarse pictures of both domains."""
-    if method != "reweighting":
-        return torch.ones(len(source))
-    coarse = [
-        nn.functional.adaptive_avg_pool2d(data.tensor(range(len(data))), 7).flatten(1).numpy()
-        for data in (source, target)
-    ]
-    return torch.from_numpy(weights(*coarse)).float()
+def distance(features: Mapping[Side, Tensor], *, seed: int) -> float:
+    """The proxy A-distance between both sides' features, 0 to 2."""
+    return proxy_a_distance(*(features[side][:MEASURED].numpy() for side in SIDES), seed=seed)
 
 
-@torch.no_grad()
-def _features(model: Network, data: Pictures, *, batch: int = 500) -> Tensor:
-    """(N, D) on the CPU."""
-    device = next(model.parameters()).device
-    steps = range(0, len(data), batch)
-    found = [model.body.features(data.tensor(range(at, min(at + batch, len(data)))).to(device)).cpu() for at in steps]
-    return torch.cat(found)
-
-
-@torch.no_grad()
-def _head(model: Network, features: Tensor) -> Tensor:
-    logits: Tensor = model.body.head(features.to(model.body.head.weight.device)).float().cpu()
-    return logits
-
-
-def _tested(model: Network, data: Pictures, like: Tensor | None) -> Evaluation:
-    """Results; features mapped to the moments of `like` where it is given."""
-    features = _features(model, data)
-    said = _head(model, features if like is None else matched(features, like)).argmax(-1).tolist()
-    words = (model.body.classes[index] for index in said)
-    return Evaluation(
-        tuple(
-            scored(label, word, key=str(at), language="", speaker="")
-            for at, (label, word) in enumerate(zip(data.labels, words, strict=True))
-        )
-    )
-
-
-def chosen_by(rule: str, found: Mapping[Method, Adapted]) -> Method:
+def chosen_by(rule: Rule, found: Mapping[Method, Adapted]) -> Method:
     """The method that a rule prefers, the one with the target's labels left out.
 
     Raises:
@@ -265,21 +301,87 @@ def chosen_by(rule: str, found: Mapping[Method, Adapted]) -> Method:
     return max(candidates, key=lambda method: candidates[method].scores[rule])
 
 
-def blended(digits: Pictures, photographs: list[np.ndarray[Any, np.dtype[np.uint8]]], *, seed: int) -> Pictures:
-    """MNIST-M: |patch of a photograph − digit|, another patch for each (Ganin & Lempitsky, 2015).
+def _validation(shift: Shift, method: Method, rule: Rule, network: Network) -> float:
+    """The lower the better."""
+    look = shift.look(_for_target(shift, network.body, method), "target")
+    return -_scores(shift, network.body, look)[rule]
 
-    Args:
-        digits: of one channel or three.
-        photographs: (3, H, W) each, at least as large as a digit.
+
+def _scores(shift: Shift, body: nn.Module, target: Look) -> dict[str, float]:
+    return {
+        "mutual_information": mutual_information(target.chances),
+        "soft_neighbourhood_density": soft_neighbourhood_density(target.chances),
+        "entropy": -entropy(target.chances),
+        "source_risk": -shift.test(body, "source", "valid").cer,
+    }
+
+
+def _for_target(shift: Shift, body: nn.Module, method: Method) -> nn.Module:
+    """The network as the target goes through it.
+
+    By `feature_mapping` the head reads the target's states with the source's mean and deviation, which are folded into
+    its weights; by every other method there is one network for both.
     """
-    random = np.random.default_rng(seed)
-    _, _, height, width = digits.pixels.shape
-    found = np.empty((len(digits), 3, height, width), np.uint8)
-    for at, digit in enumerate(digits.pixels):
-        photograph = photographs[random.integers(len(photographs))]
-        top, left = (
-            random.integers(size - side + 1) for size, side in zip(photograph.shape[1:], (height, width), strict=True)
-        )
-        patch = photograph[:, top : top + height, left : left + width]
-        found[at] = np.abs(patch.astype(np.int16) - digit.astype(np.int16))
-    return Pictures(found, digits.labels)
+    if method != "feature_mapping":
+        return body
+    scale, offset = matching(shift.states(body, "target"), shift.states(body, "source"))
+    own = copy.deepcopy(body)
+    head: Any = shift.head(own)
+    with torch.no_grad():
+        head.bias += head.weight @ offset.to(head.weight)
+        head.weight *= scale.to(head.weight)
+    return own
+
+
+def _terms(shift: Shift, method: Method, start: nn.Module) -> Callable[[Network, PairBatch, float], dict[str, Tensor]]:
+    if method == "adda":
+        return partial(_adda, shift, start)
+    counted = None
+    if method == "reweighting":
+        counted = torch.from_numpy(weights(shift.coarse("source"), shift.coarse("target"))).float()
+    varied = shift.source_varied
+
+    def terms(model: Network, given: PairBatch, progress: float) -> dict[str, Tensor]:
+        here = shift.read(model.body, given.source, varied=varied)
+        each = shift.losses(here, given.source)
+        if counted is not None:
+            each = each * counted[shift.rows(given.source).cpu()].to(each.device)
+        found = {"labels": each.mean()}
+        if method == "self_training":
+            found["pseudo_labels"] = ramp(progress) * _pseudo_labels(shift, model.body, given.target, progress)
+        elif method in ("dann", "coral", "mmd"):
+            there = shift.read(model.body, given.target, varied=varied).features
+            if method == "dann":
+                sides = torch.tensor([0] * len(here.features) + [1] * len(there), device=there.device)
+                both = torch.cat([here.features, there])
+                found["domain"] = domain_loss(model.domain, both, sides, strength=ramp(progress))
+            else:
+                compare = coral if method == "coral" else mmd
+                found[method] = ramp(progress) * compare(here.features, there)
+        return found
+
+    return terms
+
+
+def _pseudo_labels(shift: Shift, body: nn.Module, batch: Any, progress: float) -> Tensor:
+    """What the network says of an example as it is, where it is sure, holds for the example varied too.
+
+    Self-training with consistency under augmentation (Sohn et al., "FixMatch", 2020), its bar lowered on the way.
+    """
+    with torch.no_grad():
+        said, confidence = shift.believed(shift.read(body, batch, varied=False), batch)
+    sure = confidence >= SURE[0] + progress * (SURE[1] - SURE[0])
+    return (shift.losses(shift.read(body, batch, varied=True), said) * sure).mean()
+
+
+def _adda(shift: Shift, start: nn.Module, model: Network, given: PairBatch, _progress: float) -> dict[str, Tensor]:
+    """ADDA's second stage (Tzeng et al., 2017): the target's features come to look like what the source's were."""
+    start.to(next(model.parameters()).device)
+    with torch.no_grad():
+        here = shift.read(start, given.source, varied=shift.source_varied).features
+    there = shift.read(model.body, given.target, varied=shift.source_varied).features
+    sides = torch.tensor([0] * len(here) + [1] * len(there), device=there.device)
+    return {
+        "domain": domain_loss(model.domain, torch.cat([here, there.detach()]), sides, strength=0.0),
+        "fooling": fooling_loss(model.domain, there, as_domain=0),
+    }

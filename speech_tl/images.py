@@ -298,3 +298,29 @@ def layer_groups(model: SmallCNN) -> dict[str, nn.Module]:
         "hidden": model.hidden,
         "head": model.head,
     }
+
+
+def vary(pixels: Tensor, *, most: int = 3) -> Tensor:
+    """Pictures that show the same: moved, paler or darker, by chance as a negative, with noise and a hidden square.
+
+    A subset of RandAugment's changes (Cubuk et al., 2020) with Cutout (DeVries & Taylor, 2017), each picture its own.
+    pixels: (B, C, H, W) from -1 to 1 -> the same shape.
+
+    Args:
+        most: pixels that a picture is moved by, and half the side of the square.
+    """
+    size, _, height, width = pixels.shape
+    device = pixels.device
+    down, right = torch.randint(-most, most + 1, (2, size, 1), device=device)
+    rows = (torch.arange(height, device=device) + down).clamp(0, height - 1)
+    columns = (torch.arange(width, device=device) + right).clamp(0, width - 1)
+    moved = pixels[torch.arange(size, device=device)[:, None, None], :, rows[:, :, None], columns[:, None, :]]
+    moved = moved.permute(0, 3, 1, 2)
+    contrast, brightness, sign = torch.rand(3, size, 1, 1, 1, device=device)
+    changed = moved * (0.4 + 0.6 * contrast) * (1 - 2 * (sign < 0.5).float()) + 0.6 * (brightness - 0.5)
+    changed = changed + 0.1 * torch.randn_like(changed)
+    top, left = (torch.randint(side, (size, 1), device=device) for side in (height, width))
+    near = [(torch.arange(side, device=device) - at).abs() <= most for side, at in ((height, top), (width, left))]
+    hidden = near[0][:, :, None] & near[1][:, None, :]
+    found: Tensor = changed.clamp(-1, 1).masked_fill(hidden[:, None], 0.0)
+    return found

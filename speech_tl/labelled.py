@@ -1,7 +1,7 @@
 """Batches of labelled examples, whether pixels or features, in an order that can be resumed."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -32,19 +32,22 @@ class LabelledBatch:
     """(B, …): pixels (B, C, H, W), or features (B, D)."""
     targets: Tensor
     """(B,) int64."""
+    rows: Tensor
+    """(B,) int64, which examples of their data these are."""
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def to(self, device: torch.device | str) -> "LabelledBatch":
         """The same batch elsewhere."""
-        return LabelledBatch(self.examples.to(device, non_blocking=True), self.targets.to(device))
+        return LabelledBatch(self.examples.to(device, non_blocking=True), self.targets.to(device), self.rows)
 
     def share(self, rank: int, world: int) -> "tuple[LabelledBatch, float]":
         """One process's part and its weight, as in `data.batches.SpeechBatch.share`."""
         mine = list(range(rank, len(self), world))
         weight = len(mine) * world / len(self)
-        return replace(self, examples=self.examples[mine or [0]], targets=self.targets[mine or [0]]), weight
+        mine = mine or [0]
+        return LabelledBatch(self.examples[mine], self.targets[mine], self.rows[mine]), weight
 
 
 class LabelledBatches:
@@ -64,7 +67,8 @@ class LabelledBatches:
 
     def __next__(self) -> LabelledBatch:
         _, indices = next(self.order)
-        return LabelledBatch(self.data.tensor(indices), self.targets[list(indices)])
+        rows = torch.tensor(indices)
+        return LabelledBatch(self.data.tensor(indices), self.targets[rows], rows)
 
     def state_dict(self) -> dict[str, Any]:
         return self.order.state_dict()

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 
 class _Reversal(torch.autograd.Function):
@@ -35,11 +36,16 @@ def ramp(progress: float, *, steepness: float = 10.0) -> float:
 
 
 class DomainClassifier(nn.Module):
-    """Which of several domains features come from."""
+    """Which of several domains features come from.
+
+    Features that it fights against grow or die: it sees them normalised, and no unit of its own can die.
+    """
 
     def __init__(self, width: int, *, domains: int = 2, hidden: int = 100) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, domains))
+        self.layers = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, domains)
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, D) -> logits (B, domains)."""
@@ -59,3 +65,13 @@ def domain_loss(classifier: nn.Module, features: Tensor, domains: Tensor, *, str
     each = nn.functional.cross_entropy(logits, domains, reduction="none")
     present = sorted(set(domains.tolist()))
     return torch.stack([each[domains == domain].mean() for domain in present]).mean()
+
+
+def fooling_loss(classifier: nn.Module, features: Tensor, *, as_domain: int) -> Tensor:
+    """Cross-entropy of features with a domain they are not from; the classifier learns nothing by it.
+
+    The inverted labels of ADDA (Tzeng et al., "Adversarial discriminative domain adaptation", 2017). features: (B, D).
+    """
+    still = {name: weight.detach() for name, weight in classifier.named_parameters()}
+    logits = functional_call(classifier, still, (features,)).float()
+    return nn.functional.cross_entropy(logits, torch.full((len(features),), as_domain, device=features.device))

@@ -34,10 +34,10 @@ def mmd(source: Tensor, target: Tensor, *, bandwidths: Sequence[float] = (0.25, 
     return kernel[:n, :n].mean() + kernel[n:, n:].mean() - 2 * kernel[:n, n:].mean()
 
 
-def matched(features: Tensor, like: Tensor) -> Tensor:
-    """The features moved and scaled, column by column, to the mean and deviation of `like`: a mapping without training.
+def matching(features: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+    """A mapping without training: scale and offset that give `features` the mean and deviation of `like`, by column.
 
-    features: (N, D), like: (M, D) -> (N, D).
+    features: (N, D), like: (M, D) -> (D,), (D,).
     """
-    scaled = (features - features.mean(0)) / features.std(0).clamp(min=1e-6)
-    return scaled * like.std(0) + like.mean(0)
+    scale = like.std(0) / features.std(0).clamp(min=1e-6)
+    return scale, like.mean(0) - features.mean(0) * scale

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from speech_tl.transfer.adversarial import DomainClassifier, domain_loss, ramp, reverse
-from speech_tl.transfer.discrepancy import coral, matched, mmd
+from speech_tl.transfer.adversarial import DomainClassifier, domain_loss, fooling_loss, ramp, reverse
+from speech_tl.transfer.discrepancy import coral, matching, mmd
 from speech_tl.transfer.reweighting import effective_size, weights
 from speech_tl.transfer.selection import entropy, mutual_information, soft_neighbourhood_density
 
@@ -71,8 +71,18 @@ def test_mmd_by_hand() -> None:
 
 
 def test_moments_are_matched() -> None:
-    moved = matched(torch.tensor([[0.0], [2.0]]), torch.tensor([[10.0], [14.0]]))
-    assert moved.flatten().tolist() == pytest.approx([10, 14])
+    """Mean 1, deviation √2 to mean 12, deviation √8."""
+    scale, offset = matching(torch.tensor([[0.0], [2.0]]), torch.tensor([[10.0], [14.0]]))
+    assert (scale.tolist(), offset.tolist()) == (pytest.approx([2]), pytest.approx([10]))
+
+
+def test_the_classifier_learns_nothing_from_being_fooled() -> None:
+    classifier, features = DomainClassifier(3), torch.randn(4, 3, requires_grad=True)
+    loss = fooling_loss(classifier, features, as_domain=0)
+    loss.backward()
+    assert features.grad is not None and all(weight.grad is None for weight in classifier.parameters())
+    wanted = nn.functional.cross_entropy(classifier(features), torch.zeros(4, dtype=torch.int64))
+    assert loss.item() == pytest.approx(wanted.item())
 
 
 def test_what_looks_like_the_target_weighs_more() -> None:

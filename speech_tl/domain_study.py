@@ -1,0 +1,136 @@
+"""All methods against a target without labels, side by side: trained, chosen between, and told apart in tables."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from speech_tl.domain_figures import picture
+from speech_tl.domains import RULES, Adapted, Method, Rule, Shift, adapt, chosen_by, distance, looks, started
+from speech_tl.errors import InputError
+from speech_tl.report import Figure
+from speech_tl.results import Evaluation, Row
+from speech_tl.training.loop import Plan
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the methods came to."""
+
+    found: Mapping[Method, Adapted]
+    selected: Method
+    """By the rule."""
+    tables: Mapping[str, Sequence[Row]]
+    pictures: tuple[Figure, ...]
+    notes: tuple[str, ...]
+
+
+def study(
+    shift: Shift,
+    methods: Sequence[Method],
+    *,
+    rule: Rule,
+    start: Plan,
+    plan: Plan,
+    folder: Path,
+    seed: int,
+    resume: bool = False,
+    device: str = "auto",
+) -> Study:
+    """Every method from one beginning, with a line on standard error for each that is done.
+
+    Args:
+        start: on the source's labels, before the methods part.
+        plan: of every method.
+
+    Raises:
+        InputError: a method or rule that there is not, or nothing to choose from.
+    """
+    if not set(methods) - {"target_supervised"}:
+        raise InputError("--methods target_supervised alone: expected one that can be chosen, such as source_only")
+    body = started(shift, plan=start, folder=folder / "start", seed=seed, resume=resume, device=device)
+    features = looks(shift, body)
+    before = distance(features, seed=seed)
+    found: dict[Method, Adapted] = {}
+    for method in methods:
+        found[method] = adapt(
+            shift,
+            body,
+            method=method,
+            rule=rule,
+            plan=plan,
+            folder=folder / method,
+            seed=seed,
+            resume=resume,
+            device=device,
+        )
+        print(f"{method}: target error {_error(found[method].target):.1f} %", file=sys.stderr, flush=True)
+    selected = chosen_by(rule, found)
+    notes = (f"Chosen by {rule}, said before the run: {selected}.", warning(shift.name, found))
+    return Study(
+        found,
+        selected,
+        tables(shift.name, found, rule=rule, before=before, seed=seed),
+        (picture(features, found[selected].features, method=selected, seed=seed),),
+        tuple(filter(None, notes)),
+    )
+
+
+def tables(case: str, found: Mapping[Method, Adapted], *, rule: Rule, before: float, seed: int) -> dict[str, list[Row]]:
+    """`domains` with a row per method and one for what the rule chose, and `rules` with what each would have chosen.
+
+    In percent; `gap_closed` is the share of the way from the source alone to the target's own labels. The terms of
+    Ben-David et al.'s bound (2010) stand beside each other: `source_error` + half the A-distance, and `target_error`.
+
+    Args:
+        found: with `source_only`, if a gap is to be closed.
+        before: A-distance of the features that every method began with.
+    """
+    errors = {method: _error(own.target) for method, own in found.items()}
+    low, high = errors.get("target_supervised"), errors.get("source_only")
+
+    def row(own: Adapted, method: str, selected_by: str) -> Row:
+        source, target = (each.rows(system="")[0] for each in (own.source, own.target))
+        error = target["utterance_error"]
+        return {
+            "case": case,
+            "method": method,
+            "seed": seed,
+            "source_error": source["utterance_error"],
+            "target_error": error,
+            "target_low": target["utterance_error_low"],
+            "target_high": target["utterance_error_high"],
+            "selected_by": selected_by,
+            "gap_closed": 100 * (high - error) / (high - low) if low is not None and high and high > low else None,
+            "a_distance_before": before,
+            "a_distance_after": own.a_distance,
+            "bound": source["utterance_error"] + 100 * own.a_distance / 2,
+            "cpu_seconds": own.seconds,
+        }
+
+    rows = [row(own, method, "") for method, own in found.items()]
+    free = {method: error for method, error in errors.items() if method != "target_supervised"}
+    own = chosen_by(rule, found)
+    rows.append(row(found[own], "selected", f"{rule}: {own}"))
+    best = min(free, key=lambda method: free[method])
+    choices: list[tuple[str, Method]] = [*((each, chosen_by(each, found)) for each in RULES), ("oracle", best)]
+    rules = [
+        {"case": case, "seed": seed, "rule": name, "chose": chosen, "target_error": errors[chosen],
+         "regret": errors[chosen] - errors[best], "harm": errors[chosen] - high if high is not None else None}
+        for name, chosen in choices
+    ]  # fmt: skip
+    return {"domains": rows, "rules": rules}
+
+
+def warning(case: str, found: Mapping[Method, Adapted]) -> str:
+    """Which methods made the target worse than the source alone left it; empty where none did."""
+    if "source_only" not in found:
+        return ""
+    without = _error(found["source_only"].target)
+    harmful = [f"{method} ({_error(own.target):.1f} %)" for method, own in found.items()
+               if _error(own.target) > without]  # fmt: skip
+    return f"{case}: worse than the source alone ({without:.1f} %): {', '.join(harmful)}" if harmful else ""
+
+
+def _error(evaluation: Evaluation) -> float:
+    return float(evaluation.rows(system="")[0]["utterance_error"])
