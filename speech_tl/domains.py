@@ -83,8 +83,7 @@ class Shift(Protocol):
     @property
     def name(self) -> str: ...
 
-    @property
-    def width(self) -> int:
+    def width(self, body: Any, /) -> int:
         """D, of the features."""
         ...
 
@@ -119,8 +118,8 @@ class Shift(Protocol):
         """The batch with what the network says in the place of its labels, and how sure it is, (B,) from 0 to 1."""
         ...
 
-    def coarse(self, side: Side, /) -> NDArray[Any]:
-        """(N, F) of the training examples as they are, without a network."""
+    def coarse(self, body: Any, side: Side, /) -> NDArray[Any]:
+        """(N, F) of the training examples as they come to the network."""
         ...
 
     def states(self, body: Any, side: Side, /) -> Tensor:
@@ -245,7 +244,11 @@ def adapt(
     if rule not in RULES:
         raise unknown_name("rule", rule, RULES)
     seed_everything(seed)
-    network, streams, file = Network(copy.deepcopy(start), shift.width), Streams(seed), folder / "best.safetensors"
+    network, streams, file = (
+        Network(copy.deepcopy(start), shift.width(start)),
+        Streams(seed),
+        folder / "best.safetensors",
+    )
     sides: tuple[Side, Side] = ("target" if method == "target_supervised" else "source", "target")
     batches = PairBatches(
         *(shift.batches(side, generator=streams.generator(name)) for side, name in zip(sides, SIDES, strict=True))
@@ -338,7 +341,7 @@ def _terms(shift: Shift, method: Method, start: nn.Module) -> Callable[[Network,
         return partial(_adda, shift, start)
     counted = None
     if method == "reweighting":
-        counted = torch.from_numpy(weights(shift.coarse("source"), shift.coarse("target"))).float()
+        counted = torch.from_numpy(weights(*(shift.coarse(start, side) for side in SIDES))).float()
     varied = shift.source_varied
 
     def terms(model: Network, given: PairBatch, progress: float) -> dict[str, Tensor]:

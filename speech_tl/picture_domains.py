@@ -35,9 +35,8 @@ class PictureShift:
     def classes(self) -> tuple[str, ...]:
         return self.source["train"].classes
 
-    @property
-    def width(self) -> int:
-        return self.untrained(seed=0).head.in_features
+    def width(self, body: SmallCNN) -> int:
+        return body.head.in_features
 
     def untrained(self, *, seed: int) -> SmallCNN:
         torch.manual_seed(seed)
@@ -65,7 +64,7 @@ class PictureShift:
         confidence, said = read.scores.softmax(-1).max(-1)
         return replace(batch, targets=said), confidence
 
-    def coarse(self, side: Side) -> NDArray[Any]:
+    def coarse(self, body: SmallCNN, side: Side) -> NDArray[Any]:
         data = self._of(side)["train"]
         return nn.functional.adaptive_avg_pool2d(data.tensor(range(len(data))), COARSE).flatten(1).numpy()
 

@@ -119,4 +119,4 @@ def _heard(model: MultilingualCTC, batch: SpeechBatch) -> tuple[Tensor, Tensor, 
     last = hidden[-1]
     inside = (torch.arange(last.shape[1], device=last.device) < frames[:, None])[..., None]
     pooled = (last * inside).sum(1) / frames[:, None].clamp(min=1)
-    return model.heads[model.config.head_of[batch.language]](last), frames, pooled
+    return model.head(batch.language)(last), frames, pooled

@@ -27,6 +27,7 @@ import torch
 from PIL import Image
 
 import recipes.asr_distillation as distillation
+import recipes.asr_domain_adversarial as domain_adversarial
 import recipes.asr_multilingual as recipe
 import recipes.asr_new_language as new_language
 import recipes.asr_new_speaker as new_speaker
@@ -48,6 +49,7 @@ COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "recipes.image_attributes": lambda words: command(image_attributes.main, image_attributes.Config, words),
     "recipes.asr_unseen_words": lambda words: command(unseen_words.main, unseen_words.Config, words),
     "recipes.asr_distillation": lambda words: command(distillation.main, distillation.Config, words),
+    "recipes.asr_domain_adversarial": lambda words: command(domain_adversarial.main, domain_adversarial.Config, words),
     "recipes.layer_transfer": lambda words: command(layer_transfer.main, layer_transfer.Config, words),
     "recipes.asr_new_speaker": lambda words: command(new_speaker.main, new_speaker.Config, words),
     "speech_tl.evaluate": lambda words: command(evaluate.main, evaluate.Config, words),
@@ -432,6 +434,21 @@ KEPT = [
 ]  # fmt: skip
 """The layer experiment: what cannot be divided, kept or looked at."""
 
+SHIFT = "recipes.asr_domain_adversarial --data corpus --languages aa --tiny --device cpu --out shift"
+SHIFTS = [
+    Bad("noise without a noise", SHIFT + " --shift noise", "neither noise nor rooms: give --noise or --rooms"),
+    Bad("a folder without a sound", SHIFT + " --shift noise --noise .venv", "holds 0 sound files; expected 2 or more"),
+    Bad("another corpus that is not named", SHIFT + " --shift recordings", "--shift recordings without --target: give the recordings of the target"),
+    Bad("a target that is not asked for", SHIFT + " --target corpus", "--target corpus with --shift telephone: expected --shift recordings"),
+    Bad("a target that says other words", SHIFT + " --shift recordings --target other", "0, 0 and 0 clips to train, validate and test on have no other words than the source", lambda folder: (shutil.copytree(folder / "corpus", folder / "other"), rewrite(folder, [rows(folder)[0], *([line[0], "zz", *line[2:]] for line in rows(folder)[1:])]))),
+    Bad("strings of one number", SHIFT + " --join 3", "--join 3: expected two numbers, SHORTEST LONGEST"),
+    Bad("longer strings than there are clips", SHIFT + " --join 90 99", "no speaker has 90 clips to join"),
+    Bad("two languages in one shift", SHIFT.replace("--languages aa ", ""), "--data has aa, bb: expected one language; choose it with --languages"),
+    Bad("a method of adaptation that there is not", SHIFT + " --methods source_only dan", "dan"),
+    Bad("nothing but the upper bound", SHIFT + " --methods target_supervised", "target_supervised alone: expected one that can be chosen", late=True),
+]  # fmt: skip
+"""A target without transcripts: what cannot be heard, joined or chosen between."""
+
 
 LANGUAGES = [
     Bad("a method for languages that there is not", LEARN + " --methods heads", "heads"),
@@ -505,7 +522,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "bad",
-    [*CORPUS, *FLAGS, *CHECKPOINTS, *USE, *SPEAKERS, *LANGUAGES, *KEPT, *STUDENTS, *DESCRIBED, *LOOKED_UP],
+    [*CORPUS, *FLAGS, *CHECKPOINTS, *USE, *SPEAKERS, *LANGUAGES, *KEPT, *SHIFTS, *STUDENTS, *DESCRIBED, *LOOKED_UP],
     ids=lambda bad: bad.name.replace(" ", "_"),
 )
 def test_one_clear_line(bad: Bad, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -60,6 +60,7 @@ FLOORS = {
     "speech_tl.students": 6,
     "speech_tl.tasks": 6,
     "speech_tl.unseen_words": 6,
+    "speech_tl.speech_domains": 6,
     "speech_tl.recommendation": 7,
     "recipes": 8,
 }

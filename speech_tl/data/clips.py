@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -39,12 +39,30 @@ class Clips:
         else:
             self._samples, self._offsets = _cached(self.utterances, sample_rate, cache)
 
+    @classmethod
+    def of(cls, utterances: Sequence[Utterance], waveforms: Iterable[Tensor], sample_rate: int) -> "Clips":
+        """Clips whose audio is at hand: (N,) each, from -1 to 1."""
+        made = cls((), sample_rate)
+        memory, lengths = _Growing(), [0]
+        for waveform in waveforms:
+            memory.write(_as_int16(waveform.numpy()))
+            lengths.append(len(waveform))
+        made.utterances = tuple(utterances)
+        if len(lengths) != len(made.utterances) + 1:
+            raise ValueError(f"{len(made.utterances)} utterances but {len(lengths) - 1} waveforms")
+        made._samples, made._offsets = np.frombuffer(memory.data, np.int16), np.cumsum(lengths)
+        return made
+
     def __len__(self) -> int:
         return len(self.utterances)
 
     def __getitem__(self, index: int) -> Tensor:
         first, last = self._offsets[index : index + 2] if index >= 0 else self._offsets[index - 1 :][:2]
         return torch.from_numpy(self._samples[first:last].astype(np.float32) / SCALE)
+
+    def take(self, indices: Sequence[int]) -> "Clips":
+        """Only these, in this order."""
+        return Clips.of([self.utterances[at] for at in indices], (self[at] for at in indices), self.sample_rate)
 
     @property
     def lengths(self) -> list[int]:
@@ -79,9 +97,13 @@ def _decode(utterances: Sequence[Utterance], sample_rate: int, sink: _Sink | Bin
             clip = audio.read(utterance.audio, sample_rate=sample_rate, start=utterance.start, end=utterance.end)
         except InputError as error:
             raise InputError(f"{utterance.where}: {error}" if utterance.where else str(error)) from None
-        sink.write(np.clip(np.rint(clip * SCALE), -SCALE, SCALE - 1).astype("<i2").tobytes())
+        sink.write(_as_int16(clip))
         offsets[i + 1] = offsets[i] + len(clip)
     return offsets
+
+
+def _as_int16(samples: NDArray[np.float32]) -> bytes:
+    return np.clip(np.rint(samples * SCALE), -SCALE, SCALE - 1).astype("<i2").tobytes()
 
 
 def _cached(

@@ -185,7 +185,7 @@ class MultilingualCTC(PreTrainedModel):
         language = language or self.config.language
         column = self.column(language)
         hidden, _frames = column.encoder(input_values, samples, self.sample_rate(language))
-        return CausalLMOutput(logits=column._head(language)(hidden[-1]))
+        return CausalLMOutput(logits=column.head(language)(hidden[-1]))
 
     def log_probabilities(
         self, audio: Tensor, samples: Tensor, language: str, *, warp: Tensor | None = None
@@ -193,7 +193,7 @@ class MultilingualCTC(PreTrainedModel):
         """audio: (B, N), samples: (B,), warp: (B,) -> log p(unit | frame) (B, T, V) in float32, frames (B,)."""
         column = self.column(language)
         hidden, frames = column.encoder(audio, samples, self.sample_rate(language), warp=warp)
-        logits: Tensor = column._head(language)(hidden[-1])
+        logits: Tensor = column.head(language)(hidden[-1])
         return logits.float().log_softmax(-1), frames
 
     def opinions(self, audio: Tensor, samples: Tensor, languages: Sequence[str]) -> tuple[dict[str, Tensor], Tensor]:
@@ -207,7 +207,7 @@ class MultilingualCTC(PreTrainedModel):
         for column in dict.fromkeys(map(self.column, languages)):
             hidden, frames = column.encoder(audio, samples, self.sample_rate(languages[0]))
             own = [code for code in languages if self.column(code) is column]
-            said |= {code: column._head(code)(hidden[-1]).float().log_softmax(-1) for code in own}
+            said |= {code: column.head(code)(hidden[-1]).float().log_softmax(-1) for code in own}
         return said, frames
 
     def sounds(self, audio: Tensor, samples: Tensor, language: str, *, middle: bool = False) -> tuple[Tensor, Tensor]:
@@ -250,7 +250,7 @@ class MultilingualCTC(PreTrainedModel):
         middle, last = hidden[len(hidden) // 2], hidden[-1]
 
         def symbols(depth: Tensor) -> Tensor:
-            return ctc_loss(self._head(language)(depth), targets, frames, target_lengths)
+            return ctc_loss(self.head(language)(depth), targets, frames, target_lengths)
 
         def sounds(depth: Tensor, phones: Tensor, phone_lengths: Tensor) -> Tensor:
             return ctc_loss(self.heads[PHONE_HEAD](depth), phones, frames, phone_lengths)
@@ -263,17 +263,23 @@ class MultilingualCTC(PreTrainedModel):
             "intermediate_ctc": sounds(middle, phones, phone_lengths),
         }
 
-    def _head(self, language: str) -> nn.Module:
+    def head(self, language: str) -> nn.Module:
+        """What writes a language of this column; several may share one."""
         return self.heads[self.config.head_of[language]]
 
 
-def ctc_loss(logits: Tensor, targets: Tensor, frames: Tensor, target_lengths: Tensor) -> Tensor:
-    """logits: (B, T, V), targets: (B, S), lengths: (B,) -> −log p(targets) per symbol, the mean over utterances."""
+def ctc_losses(logits: Tensor, targets: Tensor, frames: Tensor, target_lengths: Tensor) -> Tensor:
+    """logits: (B, T, V), targets: (B, S), lengths: (B,) -> −log p(targets) per symbol, (B,); 0 where none fits."""
     log_probabilities = logits.float().log_softmax(-1).transpose(0, 1)  # (T, B, V)
     each = nn.functional.ctc_loss(
         log_probabilities, targets, frames, target_lengths, reduction="none", zero_infinity=True
     )
-    return (each / target_lengths).mean()
+    return each / target_lengths
+
+
+def ctc_loss(logits: Tensor, targets: Tensor, frames: Tensor, target_lengths: Tensor) -> Tensor:
+    """The mean of `ctc_losses`."""
+    return ctc_losses(logits, targets, frames, target_lengths).mean()
 
 
 def build(

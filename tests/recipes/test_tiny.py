@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from nmt_zero_shot import grammar
 from recipes import (
     asr_distillation,
+    asr_domain_adversarial,
     asr_multilingual,
     asr_new_language,
     asr_new_speaker,
@@ -213,6 +214,18 @@ def test_digits_over_photographs(shared_data: Path, tmp_path: Path) -> None:
     assert tables["domains"][-1]["selected_by"].startswith("mutual_information: ")
     assert [row["rule"] for row in tables["rules"]][-1] == "oracle"
     assert min(row["regret"] for row in tables["rules"]) == 0
+
+
+def test_transcripts_on_one_side_only(tiny_speech: Path, tmp_path: Path) -> None:
+    arguments = ["--data", str(tiny_speech), "--languages", "fi", "--shift", "telephone", "--tiny", "--device", "cpu"]
+    arguments += ["--methods", "source_only", "mmd", "target_supervised", "--out", str(tmp_path)]
+    assert command(asr_domain_adversarial.main, asr_domain_adversarial.Config, arguments) == 0
+    tables = json.loads((tmp_path / "metrics.json").read_text())["tables"]
+    assert [row["method"] for row in tables["domains"]] == ["source_only", "mmd", "target_supervised", "selected"]
+    assert tables["domains"][0].keys() >= {"case", "seed", "source_error", "target_error", "target_low", "target_high",
+                                           "selected_by", "a_distance_before", "a_distance_after"}  # fmt: skip
+    assert "Both domains" in (tmp_path / "report.html").read_text()
+    assert ctc.load(tmp_path / "checkpoint").languages == ("fi",)
 
 
 def test_animals_never_seen_in_pictures(tmp_path: Path) -> None:

@@ -1,0 +1,148 @@
+"""The same speech as another place or line brings it: noise, rooms, a telephone; and words joined into strings.
+
+Each clip's disturbance is drawn from its own key, so that a set is disturbed in the same way whatever it is part of.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from speech_tl.data import audio
+from speech_tl.data.clips import Clips
+from speech_tl.data.manifest import Utterance
+from speech_tl.data.splits import draw
+from speech_tl.errors import InputError
+from speech_tl.torchaudio_shim import torchaudio
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
+LEVELS = (0.0, 15.0)
+"""Speech above noise in dB, drawn evenly."""
+BAND = (300.0, 3400.0)
+"""Hz that a telephone lets through (ITU-T G.712)."""
+PAUSE = 0.25
+"""Longest silence between joined words, in seconds."""
+
+Change = Callable[[Tensor, int, torch.Generator], Tensor]
+"""A waveform (N,), its rate in Hz and a source of chance -> a waveform."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Recordings of noise and impulse responses of rooms, (N,) each at one rate."""
+
+    noises: tuple[Tensor, ...]
+    rooms: tuple[Tensor, ...]
+
+    def __call__(self, waveform: Tensor, rate: int, chance: torch.Generator) -> Tensor:
+        """In a room, and with noise at `LEVELS` below the speech; at the peak that it had."""
+        peak = waveform.abs().max().clamp(min=1e-4)
+        if self.rooms:
+            waveform = _heard_in(waveform, self.rooms[_below(len(self.rooms), chance)])
+        if self.noises:
+            level = LEVELS[0] + (LEVELS[1] - LEVELS[0]) * torch.rand((), generator=chance)
+            noise = _stretch(self.noises[_below(len(self.noises), chance)], len(waveform), chance)
+            waveform = torchaudio.functional.add_noise(waveform, noise, level)
+        return waveform * peak / waveform.abs().max().clamp(min=1e-4)
+
+
+def telephone(waveform: Tensor, rate: int, chance: torch.Generator) -> Tensor:
+    """Band-limited, at 8 kHz in eight bits of μ-law (ITU-T G.711), and back at its own rate."""
+    narrow = torchaudio.functional.resample(waveform, rate, 8000)
+    spectrum = torch.fft.rfft(narrow)
+    frequencies = torch.fft.rfftfreq(len(narrow), 1 / 8000)
+    spectrum[(frequencies < BAND[0]) | (frequencies > BAND[1])] = 0
+    narrow = torch.fft.irfft(spectrum, len(narrow)).clamp(-1, 1)
+    heard = torchaudio.functional.mu_law_decoding(torchaudio.functional.mu_law_encoding(narrow, 256), 256)
+    found: Tensor = torchaudio.functional.resample(heard, 8000, rate)[: len(waveform)]
+    return found
+
+
+def disturbed(clips: Clips, change: Change, *, seed: int) -> Clips:
+    """The same utterances, each changed in its own way."""
+    rate = clips.sample_rate
+    waveforms = (change(clips[at], rate, _chance(u.key, seed)) for at, u in enumerate(clips.utterances))
+    return Clips.of(clips.utterances, waveforms, rate)
+
+
+def joined(clips: Clips, *, shortest: int, longest: int, seed: int) -> Clips:
+    """Strings of `shortest` to `longest` clips of one speaker, with short silences between; each clip is in one string.
+
+    Raises:
+        InputError: lengths that make no strings, or no speaker with clips enough.
+    """
+    if not 1 <= shortest <= longest:
+        raise InputError(f"strings of {shortest} to {longest} clips: expected 1 or more, the shorter length first")
+    utterances: list[Utterance] = []
+    waveforms: list[Tensor] = []
+    speakers: dict[str, list[int]] = {}
+    for at, utterance in enumerate(clips.utterances):
+        speakers.setdefault(utterance.speaker, []).append(at)
+    for speaker, own in speakers.items():
+        order = sorted(own, key=lambda at: draw(clips.utterances[at].key, seed))
+        chance = _chance(speaker, seed)
+        while len(order) >= shortest:
+            take = min(shortest + _below(longest - shortest + 1, chance), len(order))
+            part, order = order[:take], order[take:]
+            texts = [clips.utterances[at].text for at in part]
+            first = clips.utterances[part[0]]
+            key = "+".join(clips.utterances[at].key for at in part)
+            utterances.append(replace(first, text=" ".join(texts), name=key, start=None, end=None))
+            waveforms.append(torch.cat([piece for at in part for piece in (clips[at], _silence(clips, chance))]))
+    if not utterances:
+        raise InputError(f"no speaker has {shortest} clips to join")
+    return Clips.of(utterances, waveforms, clips.sample_rate)
+
+
+def surroundings(noises: Path | None, rooms: Path | None, *, rate: int, half: int, seed: int) -> Surroundings:
+    """One half of the files below two folders, drawn by seed: the other is for the other side of a split.
+
+    Args:
+        half: 0 or 1.
+
+    Raises:
+        InputError: neither folder, or fewer than two sound files in one.
+    """
+    if noises is None and rooms is None:
+        raise InputError("neither noise nor rooms: give --noise or --rooms, folders of sound files")
+    found = []
+    for folder in (noises, rooms):
+        files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES) if folder else []
+        if folder and len(files) < 2:
+            raise InputError(
+                f"{folder} holds {len(files)} sound files; expected 2 or more, for training and for testing"
+            )
+        order = sorted(files, key=lambda file: draw(file.name, seed))
+        found.append(tuple(torch.from_numpy(audio.read(file, sample_rate=rate)) for file in order[half::2]))
+    return Surroundings(*found)
+
+
+def _heard_in(waveform: Tensor, response: Tensor) -> Tensor:
+    """As long as it was; the direct sound stays where it is."""
+    direct = int(response.abs().argmax())
+    size = len(waveform) + len(response)
+    spectrum = torch.fft.rfft(waveform, size) * torch.fft.rfft(response / response.norm().clamp(min=1e-6), size)
+    found: Tensor = torch.fft.irfft(spectrum, size)[direct : direct + len(waveform)]
+    return found
+
+
+def _stretch(noise: Tensor, length: int, chance: torch.Generator) -> Tensor:
+    """A stretch of a recording, which begins again where it ends."""
+    first = _below(len(noise), chance)
+    return noise.roll(-first).repeat(-(-length // len(noise)))[:length]
+
+
+def _silence(clips: Clips, chance: torch.Generator) -> Tensor:
+    return torch.zeros(_below(max(1, round(PAUSE * clips.sample_rate)), chance))
+
+
+def _below(count: int, chance: torch.Generator) -> int:
+    return int(torch.randint(count, (), generator=chance))
+
+
+def _chance(key: str, seed: int) -> torch.Generator:
+    digest = hashlib.sha256(f"{seed} {key}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))

@@ -1,0 +1,194 @@
+"""Recordings of one language from two domains: a clean room and a noisy one, a studio and a telephone, two corpora."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from speech_tl.acoustics import mask
+from speech_tl.data.batches import SpeechBatch, SpeechBatches
+from speech_tl.data.clips import Clips
+from speech_tl.data.disturbance import Change, disturbed
+from speech_tl.data.preparation import Language
+from speech_tl.data.splits import draw
+from speech_tl.domains import Look, Read, Side
+from speech_tl.errors import InputError
+from speech_tl.evaluate import evaluate
+from speech_tl.models.ctc import MultilingualCTC, ctc_losses
+from speech_tl.models.decoding import greedy
+from speech_tl.results import Evaluation
+from speech_tl.systems import Settings, check_clips, untrained
+from speech_tl.training.sampling import GroupBatches
+
+MOST = 20_000
+"""Frames that are looked at, evenly from all."""
+SECONDS = 160.0
+"""Padded seconds in a batch that is looked at."""
+
+
+@dataclass(frozen=True)
+class SpeechShift:
+    """A `domains.Shift` of recordings: compared by the mean and deviation over time of what the head reads."""
+
+    name: str
+    source: Language
+    target: Language
+    settings: Settings
+
+    source_varied = True
+
+    def width(self, body: MultilingualCTC) -> int:
+        return 2 * int(body.encoder.body.config.hidden_size)
+
+    def untrained(self, *, seed: int) -> MultilingualCTC:
+        model = untrained({self.source.code: self.source}, self.settings, seed=seed)
+        check_clips(self.target, model, speed=self.settings.augmentation.fastest)
+        return model
+
+    def head(self, body: MultilingualCTC) -> nn.Module:
+        return body.head(self.source.code)
+
+    def batches(self, side: Side, *, generator: torch.Generator) -> SpeechBatches:
+        code, clips = self.source.code, self._of(side).train
+        order = GroupBatches(
+            {code: clips.lengths},
+            max_total=int(self.settings.batch_seconds * clips.sample_rate),
+            max_items=self.settings.batch_clips,
+            temperature=1.0,
+            generator=generator,
+        )
+        return SpeechBatches({code: self._of(side).examples(clips, self.source.units)}, order)
+
+    def rows(self, batch: SpeechBatch) -> Tensor:
+        return torch.tensor([self._row[key] for key in batch.keys])
+
+    def read(self, body: MultilingualCTC, batch: SpeechBatch, *, varied: bool) -> Read:
+        """Its scores are (2, B, T, V): of the middle block and of the last."""
+        hidden, frames = body.encoder(
+            batch.audio,
+            batch.audio_lengths,
+            body.sample_rate(batch.language),
+            augmentation=self.settings.augmentation if varied else None,
+        )
+        middle, last = hidden[len(hidden) // 2], hidden[-1]
+        head = body.head(batch.language)
+        return Read(_summary(last, frames), torch.stack([head(middle), head(last)]), frames)
+
+    def losses(self, read: Read, batch: SpeechBatch) -> Tensor:
+        weights = (self.settings.intermediate, 1 - self.settings.intermediate)
+        each = [
+            weight * ctc_losses(scores, batch.targets, read.lengths, batch.target_lengths)
+            for weight, scores in zip(weights, read.scores, strict=True)
+        ]
+        return torch.stack(each).sum(0)
+
+    def believed(self, read: Read, batch: SpeechBatch) -> tuple[SpeechBatch, Tensor]:
+        """Greedy transcripts; the confidence is the geometric mean over frames of the best unit's probability."""
+        said = read.scores[-1].float().log_softmax(-1)
+        symbols = [torch.tensor(own) for own in greedy(said, read.lengths)]
+        there = mask(read.lengths, said.shape[1])
+        confidence = ((said.amax(-1) * there).sum(1) / read.lengths.clamp(min=1)).exp()
+        heard = torch.tensor([len(own) > 0 for own in symbols], device=said.device)
+        targets = nn.utils.rnn.pad_sequence([own if len(own) else torch.ones(1).long() for own in symbols], True)
+        lengths = torch.tensor([max(1, len(own)) for own in symbols], device=said.device)
+        return replace(batch, targets=targets.to(said.device), target_lengths=lengths), confidence * heard
+
+    def coarse(self, body: MultilingualCTC, side: Side) -> NDArray[Any]:
+        """Mean and deviation over time of what the front end makes of them."""
+        front = body.encoder.front_end(self.source.train.sample_rate)
+        found = {
+            key: row
+            for batch in self._in_order(side, "train")
+            for key, row in zip(batch.keys, _summary(*front(batch.audio, batch.audio_lengths)), strict=True)
+        }
+        return np.stack([found[u.key].numpy() for u in self._of(side).train.utterances])
+
+    def states(self, body: MultilingualCTC, side: Side) -> Tensor:
+        hidden = [last[mask(frames, last.shape[1])].cpu() for last, frames in self._heard(body, side, "train")]
+        return _evenly(torch.cat(hidden))
+
+    @torch.no_grad()
+    def look(self, body: MultilingualCTC, side: Side) -> Look:
+        """Decisions are frames in which something else than the blank is heard, or all where there is none."""
+        features, chances = [], []
+        for last, frames in self._heard(body, side, "valid"):
+            features.append(_summary(last, frames).cpu())
+            said = self.head(body)(last)[mask(frames, last.shape[1])].float().softmax(-1).cpu()
+            chances.append(said)
+        every = torch.cat(chances)
+        sounds = every[every.argmax(-1) != 0]
+        return Look(torch.cat(features), _evenly(sounds if len(sounds) else every))
+
+    def test(self, body: MultilingualCTC, side: Side, part: Literal["valid", "test"]) -> Evaluation:
+        clips: Clips = getattr(self._of(side), part)
+        return evaluate(body, clips.utterances, clips)
+
+    @cached_property
+    def _row(self) -> dict[str, int]:
+        return {u.key: at for at, u in enumerate(self.source.train.utterances)}
+
+    def _of(self, side: Side) -> Language:
+        return self.source if side == "source" else self.target
+
+    def _in_order(self, side: Side, part: Literal["train", "valid"]) -> Iterator[SpeechBatch]:
+        clips: Clips = getattr(self._of(side), part)
+        examples = self._of(side).examples(clips, self.source.units)
+        return examples.in_order(max_total=int(SECONDS * clips.sample_rate))
+
+    @torch.no_grad()
+    def _heard(
+        self, body: MultilingualCTC, side: Side, part: Literal["train", "valid"]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """What the head reads (B, T, D), and frames (B,). The model's mode is restored."""
+        training, device = body.training, next(body.parameters()).device
+        body.train(False)
+        for batch in self._in_order(side, part):
+            own = batch.to(device)
+            hidden, frames = body.encoder(own.audio, own.audio_lengths, body.sample_rate(own.language))
+            yield hidden[-1], frames
+        body.train(training)
+
+
+def changed(language: Language, heard: Change, tested: Change, *, seed: int) -> tuple[Language, Language]:
+    """The language divided between two sides: half of its training clips each, drawn by seed.
+
+    Validation and test clips are the same on both; on the target's side everything is changed.
+
+    Args:
+        heard: what happens to the target's training and validation clips.
+        tested: and to its test clips, in other noises than those.
+
+    Raises:
+        InputError: fewer than four clips to train on.
+    """
+    clips = language.train
+    if len(clips) < 4:
+        raise InputError(f"{language.code} has {len(clips)} training clips: too few for two domains, expected 4")
+    places = [draw(utterance.key, seed) for utterance in clips.utterances]
+    order = sorted(range(len(clips)), key=places.__getitem__)
+    mine, theirs = (clips.take(sorted(half)) for half in (order[: len(order) // 2], order[len(order) // 2 :]))
+    target = replace(
+        language,
+        train=disturbed(theirs, heard, seed=seed),
+        valid=disturbed(language.valid, heard, seed=seed),
+        test=disturbed(language.test, tested, seed=seed),
+    )
+    return replace(language, train=mine), target
+
+
+def _summary(hidden: Tensor, frames: Tensor) -> Tensor:
+    """(B, T, D), frames (B,) -> mean and deviation over time, (B, 2 D)."""
+    there = mask(frames, hidden.shape[1])[..., None]
+    count = frames[:, None].clamp(min=1)
+    mean = (hidden * there).sum(1) / count
+    variance = ((hidden - mean[:, None]).square() * there).sum(1) / count
+    return torch.cat([mean, (variance + 1e-6).sqrt()], 1)
+
+
+def _evenly(rows: Tensor) -> Tensor:
+    return rows[:: -(-len(rows) // MOST)]

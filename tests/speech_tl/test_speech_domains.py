@@ -1,0 +1,90 @@
+"""Recordings as a shift of domains: what is compared, what is believed, and whose transcripts nobody sees."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from speech_tl.data.clips import Clips
+from speech_tl.data.disturbance import telephone
+from speech_tl.data.preparation import Language, prepare
+from speech_tl.domains import adapt, started
+from speech_tl.errors import InputError
+from speech_tl.speech_domains import SpeechShift, changed
+from speech_tl.systems import Settings
+from speech_tl.training.loop import Plan
+
+SETTINGS = Settings(encoder="tiny", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def language(tiny_speech: Path) -> Language:
+    return prepare([str(tiny_speech)], languages=("fi",), sample_rates={"": 8000})["fi"]
+
+
+@pytest.fixture(scope="module")
+def shift(language: Language) -> SpeechShift:
+    return SpeechShift("telephone", *changed(language, telephone, telephone, seed=0), SETTINGS)
+
+
+def test_no_training_clip_is_on_both_sides(language: Language, shift: SpeechShift) -> None:
+    sides = [{u.key for u in side.train.utterances} for side in (shift.source, shift.target)]
+    assert sides[0] | sides[1] == {u.key for u in language.train.utterances} and not sides[0] & sides[1]
+    assert shift.target.test.utterances == language.test.utterances
+    assert not shift.target.test[0].equal(language.test[0])
+    few = replace(language, train=language.train.take([0, 1, 2]))
+    with pytest.raises(InputError, match="3 training clips: too few for two domains"):
+        changed(few, telephone, telephone, seed=0)
+
+
+def test_what_is_read_is_padded_by_nobody(shift: SpeechShift) -> None:
+    """A clip's features and losses are its own, whatever longer clip is beside it."""
+    model = shift.untrained(seed=0).train(False)
+    examples = shift.source.examples(shift.source.train, shift.source.units)
+    lengths = examples.clips.lengths
+    pair = [lengths.index(min(lengths)), lengths.index(max(lengths))]
+    alone, beside = examples.batch(pair[:1]), examples.batch(pair)
+    with torch.no_grad():
+        one, two = (shift.read(model, batch, varied=False) for batch in (alone, beside))
+        assert one.features.shape == (1, shift.width(model))
+        assert torch.allclose(one.features[0], two.features[0], atol=1e-4)
+        assert torch.allclose(shift.losses(one, alone)[0], shift.losses(two, beside)[0], atol=1e-4)
+    assert shift.rows(beside).tolist() == pair
+
+
+def test_beliefs_are_greedy_transcripts_and_silence_is_not_believed(shift: SpeechShift) -> None:
+    """Two frames of unit 3, a blank, then unit 2; the other clip is all blank."""
+    batch = shift.source.examples(shift.source.train, shift.source.units).batch([0, 1])
+    scores = torch.full((2, 2, 4, len(shift.source.units)), -20.0)
+    for frame, unit in enumerate((3, 3, 0, 2)):
+        scores[:, 0, frame, unit] = scores[:, 1, frame, 0] = 20.0
+    read = replace(
+        shift.read(shift.untrained(seed=0), batch, varied=False), scores=scores, lengths=torch.tensor([4, 4])
+    )
+    said, confidence = shift.believed(read, batch)
+    assert said.targets[0, :2].tolist() == [3, 2] and said.target_lengths.tolist() == [2, 1]
+    assert confidence.tolist() == [pytest.approx(1), 0]
+
+
+def test_no_method_but_the_upper_bound_sees_the_targets_transcripts(shift: SpeechShift, tmp_path: Path) -> None:
+    plan = Plan(steps=3, warmup_steps=1)
+    start = started(shift, plan=plan, folder=tmp_path / "start", seed=0, device="cpu")
+
+    def silent(clips: Clips) -> Clips:
+        other = shift.source.train.utterances[0].text
+        return Clips.of(
+            [replace(u, text=other) for u in clips.utterances], map(clips.__getitem__, range(len(clips))), 8000
+        )
+
+    target = shift.target
+    blind = replace(shift, target=replace(target, train=silent(target.train), valid=silent(target.valid)))
+    for method in ("self_training", "mmd", "feature_mapping", "target_supervised"):
+        ways = {"method": method, "rule": "entropy", "plan": plan, "seed": 0, "device": "cpu"}
+        found = [adapt(each, start, folder=tmp_path / str(at), **ways)  # type: ignore[arg-type]
+                 for at, each in enumerate((shift, blind))]  # fmt: skip
+        same = all(a.equal(b) for a, b in zip(*(each.body.state_dict().values() for each in found), strict=True))
+        assert same == (method != "target_supervised")
+        assert set(found[0].scores) == set(found[1].scores) and found[0].features["target"].shape[1] == shift.width(
+            start
+        )
