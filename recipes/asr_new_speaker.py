@@ -70,6 +70,8 @@ class Config(flags.Run):
     transcripts, which then serve to test only."""
     source: tuple[str, ...] = ()
     """Recordings of other voices, to see what they lose: the validation clips of the checkpoint's run."""
+    replay: bool = False
+    """Go on with the training clips of --source beside the new voice, so that the others lose less."""
     out: Path = Path("runs/asr_new_speaker")
     """Where the run is kept, with a file for each voice in `voices`."""
 
@@ -80,6 +82,8 @@ def main(config: Config) -> Report:
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
     if not config.seconds or min(config.seconds) <= 0:
         raise InputError(f"--seconds {' '.join(map(str, config.seconds))}: expected numbers above 0")
+    if config.replay and not config.source:
+        raise InputError("--replay goes on with other voices' recordings: name them with --source")
 
     # Model
     model = ctc.load(config.checkpoint, device=chosen(config.device))
@@ -92,7 +96,8 @@ def main(config: Config) -> Report:
         unheard_texts=config.unheard_texts,
         seed=config.seed,
     )
-    source = _clips(model, _source(config, model, language))
+    others, trained = _source(config, model, language)
+    source, replay = _clips(model, others), _examples(model, trained) if config.replay else None
     known = _heard(model, source)
 
     # Transfer and train
@@ -101,7 +106,8 @@ def main(config: Config) -> Report:
     for session, seconds in product(found, config.seconds):
         test, enrolled = _clips(model, session.test), _enrolled(config, model, session, seconds)
         for method in _methods(config, model, source, enrolled, session.speaker):
-            adapted, facts = _adapted(config, model, enrolled, f"{session.speaker}_{method}_{seconds:g}s", method)
+            name = f"{session.speaker}_{method}_{seconds:g}s"
+            adapted, facts = _adapted(config, model, enrolled, replay, name, method)
 
             # Evaluate
             cells.append(
@@ -165,27 +171,28 @@ def _writable(utterances: Sequence[Utterance], model: ctc.MultilingualCTC, langu
     return [u for u in utterances if not missing[u.key]]
 
 
-def _source(config: Config, model: ctc.MultilingualCTC, language: str) -> tuple[Utterance, ...]:
-    """The validation clips of the checkpoint's own run, which it was not trained on."""
+def _source(
+    config: Config, model: ctc.MultilingualCTC, language: str
+) -> tuple[tuple[Utterance, ...], tuple[Utterance, ...]]:
+    """The validation and the training clips of the checkpoint's own run."""
     if not config.source:
-        return ()
+        return (), ()
     division = division_of(config.checkpoint)
     _, utterances = _recordings(config.source, language, model)
     say = normaliser(language, model.config.normalisers.get(language))
-    return divided([(config.source[0], utterances)], division, normalise=say).valid
+    found = divided([(config.source[0], utterances)], division, normalise=say)
+    return found.valid, found.train
 
 
 def _enrolled(config: Config, model: ctc.MultilingualCTC, session: Session, seconds: float) -> Examples:
     """What is learned from: so many seconds with their transcripts, or with what the checkpoint writes."""
     utterances = first_seconds(session.enrolment, seconds)
-    language = utterances[0].language
-    clips = Clips(utterances, model.sample_rate(language))
+    found = _examples(model, utterances)
     if config.pseudo_labels is not None:
-        return pseudo_labelled(model, clips, language, least=config.pseudo_labels)
-    encode = model.units(language).encode
+        return pseudo_labelled(model, found.clips, found.language, least=config.pseudo_labels)
     if seconds == max(config.seconds):
-        _doubt(model, clips, session.speaker)
-    return Examples(language, clips, tuple(encode(utterance.text) for utterance in utterances))
+        _doubt(model, found.clips, session.speaker)
+    return found
 
 
 def _methods(
@@ -202,17 +209,24 @@ def _methods(
 
 
 def _adapted(
-    config: Config, model: ctc.MultilingualCTC, enrolled: Examples, name: str, method: Method
+    config: Config,
+    model: ctc.MultilingualCTC,
+    enrolled: Examples,
+    replay: Examples | None,
+    name: str,
+    method: Method,
 ) -> tuple[ctc.MultilingualCTC, Mapping[str, Any]]:
     """The model that knows the voice, and its facts; a voice file that was made from the same is taken as it is."""
     file = config.out / "voices" / f"{name}.safetensors"
     steps = 4 if config.tiny else speakers.STEPS
     keys = [utterance.key for utterance in enrolled.clips.utterances]
+    again = [utterance.key for utterance in replay.clips.utterances] if replay else []
     asked = {
         "speaker": enrolled.clips.utterances[0].speaker,
         "labels": "transcripts" if config.pseudo_labels is None else f"pseudo-labels from {config.pseudo_labels:g} %",
         "clips": len(keys),
-        "digest": hashlib.sha256(json.dumps([keys, enrolled.targets]).encode()).hexdigest()[:16],
+        "replayed": len(again),
+        "digest": hashlib.sha256(json.dumps([keys, enrolled.targets, again]).encode()).hexdigest()[:16],
         "steps": steps,
         "seed": config.seed,
     }
@@ -223,6 +237,7 @@ def _adapted(
         enrolled,
         method=method,
         folder=config.out / "adaptations" / name,
+        replay=replay,
         steps=steps,
         seed=config.seed,
         facts=asked,
@@ -246,6 +261,14 @@ def _doubt(model: ctc.MultilingualCTC, clips: Clips, speaker: str) -> None:
 def _others(evaluation: Evaluation, speaker: str) -> Evaluation:
     """Without the speaker who is adapted to."""
     return Evaluation(tuple(result for result in evaluation.results if result.speaker != speaker))
+
+
+def _examples(model: ctc.MultilingualCTC, utterances: Sequence[Utterance]) -> Examples:
+    """Clips with their targets; one language."""
+    language = utterances[0].language
+    encode = model.units(language).encode
+    clips = Clips(utterances, model.sample_rate(language))
+    return Examples(language, clips, tuple(encode(utterance.text) for utterance in utterances))
 
 
 def _clips(model: ctc.MultilingualCTC, utterances: Sequence[Utterance]) -> Clips | None:

@@ -10,6 +10,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -86,6 +87,7 @@ def adapt(
     *,
     method: Method,
     folder: Path,
+    replay: Examples | None = None,
     steps: int = STEPS,
     seed: int = 0,
     facts: Mapping[str, Any] | None = None,
@@ -96,7 +98,9 @@ def adapt(
     Args:
         enrolment: a speaker's clips with their targets, in one of the model's languages.
         folder: for the state and the log of the training.
-        steps: updates; fixed, since nobody may choose them on the speaker who is tested.
+        replay: other voices' clips, of the same language; every second update, and then as many again, goes on with
+            them (Rebuffi et al., 2017, for rehearsal).
+        steps: updates on the enrolment; fixed, since nobody may choose them on the speaker who is tested.
         facts: goes into the changes, beside the method, the seconds, the number of trained weights and what it took.
 
     Raises:
@@ -124,12 +128,12 @@ def adapt(
         layers.train_only(own, groups, chosen)
     held = layers.frozen(own)
     said["trained_parameters"] = sum(weight.numel() for weight in own.parameters() if weight.requires_grad)
-    streams = Streams(seed)
+    streams, updates = Streams(seed), 2 * steps if replay else steps
     history = fit(
         own,
-        _batches(enrolment, streams),
+        _batches(enrolment, replay, streams),
         _terms(model, own, rho=rho(seconds)) if way.conservative else _ctc,
-        plan=Plan(steps=steps, peak_rate=way.rate, warmup_steps=5, weight_decay=0.0, validate_every=steps),
+        plan=Plan(steps=updates, peak_rate=way.rate, warmup_steps=5, weight_decay=0.0, validate_every=updates),
         out=folder,
         streams=streams,
         rates=layers.rates(own, groups, layers.discriminative(reversed(chosen), decay=way.decay)),
@@ -165,15 +169,17 @@ def best_warp(model: MultilingualCTC, enrolment: Examples, *, least: float = 0.8
     return min(scores, key=lambda warp: scores[warp])
 
 
-def _batches(enrolment: Examples, streams: Streams) -> SpeechBatches:
+def _batches(enrolment: Examples, replay: Examples | None, streams: Streams) -> SpeechBatches:
+    """Of the voice, and as often of the others where there are some."""
+    examples = {"enrolment": enrolment, **({"replay": replay} if replay else {})}
     order = GroupBatches(
-        {enrolment.language: enrolment.clips.lengths},
+        {name: each.clips.lengths for name, each in examples.items()},
         max_total=60 * enrolment.clips.sample_rate,
         max_items=16,
-        temperature=1.0,
+        temperature=inf,
         generator=streams.generator("batches"),
     )
-    return SpeechBatches({enrolment.language: enrolment}, order)
+    return SpeechBatches(examples, order)
 
 
 def _ctc(model: MultilingualCTC, batch: SpeechBatch, _progress: float) -> dict[str, Tensor]:

@@ -325,6 +325,7 @@ def widen(folder: Path) -> None:
 
 
 SPEAKERS = [
+    Bad("replay of no voices", ADAPT + " --replay", "--replay goes on with other voices' recordings: name them with --source"),
     Bad("a method that there is not", ADAPT + " --methods lhucc", "lhucc"),
     Bad("an unknown speaker", ADAPT + " --speakers aa7", r"unknown speaker 'aa7' in corpus; did you mean 'aa\d'\? known: aa1, aa2, aa3"),
     Bad("a language that the checkpoint has not", ADAPT.replace("--language aa", "--language cc"), "unknown language 'cc' in this checkpoint; .*known: aa, bb"),

@@ -1,5 +1,6 @@
 """A voice learned from a few clips: what moves, what does not, and the file that is left."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from speech_tl import speakers
-from speech_tl.data.batches import Examples
+from speech_tl.data.batches import Examples, SpeechBatch
 from speech_tl.data.preparation import Language, prepare
 from speech_tl.errors import InputError
 from speech_tl.models import changes, ctc, voices
@@ -108,3 +109,31 @@ def test_a_file_of_another_checkpoint_is_refused(
 def test_an_unknown_method_is_named(model: ctc.MultilingualCTC, enrolment: Examples, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="unknown method 'lhucc'; did you mean 'lhuc'"):
         speakers.adapt(model, enrolment, method="lhucc", folder=tmp_path)  # type: ignore[arg-type]
+
+
+def test_other_voices_are_gone_on_with(
+    language: Language, model: ctc.MultilingualCTC, enrolment: Examples, tmp_path: Path
+) -> None:
+    """As many updates again, half of all on the others."""
+    others = language.examples(language.train, model.units("fi"))
+    seen: list[int] = []
+    draw = Examples.batch
+
+    def watched(self: Examples, indices: Sequence[int]) -> SpeechBatch:
+        seen.append(len(self.clips))
+        return draw(self, indices)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Examples, "batch", watched)
+        with_them, _ = speakers.adapt(
+            model, enrolment, method="full", folder=tmp_path / "b", replay=others, steps=20, device="cpu"
+        )
+    without, _ = speakers.adapt(model, enrolment, method="full", folder=tmp_path / "a", steps=20, device="cpu")
+    assert len(seen) == 40 and 10 < seen.count(len(others.clips)) < 30
+    batch = others.batch(range(8))
+    losses = [
+        each.train(False).losses(batch.audio, batch.audio_lengths, "fi", targets=batch.targets,
+                                 target_lengths=batch.target_lengths)["ctc"].item()
+        for each in (with_them, without)
+    ]  # fmt: skip
+    assert losses[0] < losses[1]
