@@ -1,0 +1,139 @@
+"""A self-supervised start: an encoder listens to recordings without transcripts before it learns from a few with them.
+
+The same model learns from the same few labelled minutes, from scratch and after masked prediction (BEST-RQ) on all
+training audio, whose other texts nobody reads. Two controls: from scratch with as many more updates as the start took,
+and the start on the audio of the labelled minutes alone, which tells what is owed to more audio.
+
+    python -m recipes.asr_self_supervised --data D/mboshi --sample-rate 8000 --labelled-minutes 5 \\
+        --batch-seconds 24 --batch-clips 8 --steps 1000 --pretraining-steps 2000 --augment-after 1 --seed 0 \\
+        --out runs/self_supervised
+
+No figure has been measured with it yet.
+"""
+
+import sys
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal, get_args
+
+from speech_tl import figures, flags
+from speech_tl.data import splits
+from speech_tl.device import chosen
+from speech_tl.errors import InputError
+from speech_tl.pretraining import Pretrained, few_labels, pretrain
+from speech_tl.report import Report, finish
+from speech_tl.results import tables
+from speech_tl.systems import train, untrained
+from speech_tl.training import config as configuration
+from speech_tl.training.config import command
+
+Control = Literal["scratch_longer", "labelled_audio"]
+
+
+@dataclass(frozen=True)
+class Config(flags.Training, flags.Recordings):
+    labelled_minutes: float = 5.0
+    """Minutes of training speech, drawn by seed, whose texts are read; all else of it is audio alone."""
+    pretraining_steps: int = 2000
+    """Updates of masked prediction, before the others."""
+    codebook: int = 512
+    """Codes among which that of a masked frame is to be found."""
+    masked_share: float = 0.4
+    """Of the frames."""
+    controls: tuple[Control, ...] = get_args(Control)
+    """What is trained besides: from scratch with --pretraining-steps more updates; started on the labelled audio."""
+    out: Path = Path("runs/asr_self_supervised")
+    """Where the run is kept, with a checkpoint for each system."""
+
+
+def main(config: Config) -> Report:
+    began = time.monotonic()
+    chosen(config.device)
+    config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
+    if config.labelled_minutes <= 0:
+        raise InputError(f"--labelled-minutes {config.labelled_minutes:g}: expected a number above 0")
+
+    # Data
+    found = flags.prepared(config, seed=config.seed, made_in=config.out.parent, tiny=config.tiny)
+    if len(found) > 1:
+        raise InputError(f"the recordings hold {', '.join(found)}: say which with --languages")
+    (code, whole), *_ = found.items()
+    labelled = few_labels(whole, minutes=config.labelled_minutes, seed=config.seed)
+    data = {code: labelled}
+    settings, said = flags.settings(config, data)
+    audio = f"{60 * whole.train.hours:.1f} minutes of training audio with or without a transcript"
+    notes = (labelled.description, audio, said)
+    print("\n".join(notes), file=sys.stderr)
+
+    # Model and train
+    if not (config.resume and (config.out / "config.json").exists()):
+        configuration.save(config, config.out / "config.json")
+        splits.save({code: whole.split}, config.out / "splits.json")
+    plan = flags.plan(config)
+    fresh = partial(untrained, data, settings, seed=config.seed)
+    fitted = partial(train, data=data, settings=settings, seed=config.seed, resume=config.resume)
+    systems = {"scratch": fitted("scratch", fresh(), plan=plan, folder=config.out / "scratch")}
+    steps, more = systems["scratch"].history.steps, 20 if config.tiny else config.pretraining_steps
+    plan = replace(plan, minutes=None, epochs=None, steps=steps)
+    if "scratch_longer" in config.controls:
+        longer = replace(plan, steps=steps + more)
+        systems["scratch_longer"] = fitted("scratch_longer", fresh(), plan=longer, folder=config.out / "scratch_longer")
+    heard = {"self_supervised": whole.train}
+    if "labelled_audio" in config.controls:
+        heard["self_supervised_labelled_audio"] = labelled.train
+    starts: dict[str, Pretrained] = {}
+    for name, clips in heard.items():
+        model = fresh()
+        starts[name] = pretrain(
+            model,
+            clips,
+            labelled.valid,
+            language=code,
+            settings=settings,
+            plan=replace(plan, steps=more),
+            folder=config.out / name / "start",
+            seed=config.seed,
+            codebook=config.codebook,
+            share=config.masked_share,
+            resume=config.resume,
+        )
+        systems[name] = fitted(name, model, plan=plan, folder=config.out / name)
+
+    # Evaluate
+    results = {name: system.test(data) for name, system in systems.items()}
+    seconds = {
+        name: {code: system.history.train_seconds + (starts[name].history.train_seconds if name in starts else 0)}
+        for name, system in systems.items()
+    }
+    measured = tables(results, main="self_supervised", train_seconds=seconds)
+    measured["masked_prediction"] = [
+        {
+            "system": name,
+            "audio_minutes": 60 * heard[name].hours,
+            "loss": start.loss,
+            "guess": start.guess,
+            "accuracy": start.accuracy,
+            "train_seconds": start.history.train_seconds,
+        }
+        for name, start in starts.items()
+    ]
+    return finish(
+        "asr_self_supervised",
+        config.out,
+        seed=config.seed,
+        device=chosen(config.device),
+        began=began,
+        tables=measured,
+        sections=(
+            figures.errors_by_language(measured["error_rates"], by="cer"),
+            *figures.learning_curves({name: system.history for name, system in systems.items()}),
+        ),
+        notes=notes,
+        shown=("error_rates", "differences", "masked_prediction"),
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(command(main, Config))

@@ -1,0 +1,186 @@
+"""An encoder learns from recordings that nobody transcribed, before the few that somebody did.
+
+What it learns stands in `transfer.masked_prediction`. Here an untrained model's encoder is trained on it, in place, and
+`systems.train` goes on with that model, whose heads are as fresh as they were. No text is read.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from math import log
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from speech_tl.acoustics import normalise
+from speech_tl.data.batches import Examples, SpeechBatch, SpeechBatches
+from speech_tl.data.clips import Clips
+from speech_tl.data.preparation import Language
+from speech_tl.data.splits import subset
+from speech_tl.errors import InputError
+from speech_tl.models.ctc import MultilingualCTC
+from speech_tl.phonology.units import Units
+from speech_tl.systems import Settings
+from speech_tl.training.checkpoint import load_state, save_state
+from speech_tl.training.loop import History, Plan, fit
+from speech_tl.training.sampling import GroupBatches
+from speech_tl.training.seeding import Streams, seed_everything
+from speech_tl.transfer.masked_prediction import RandomQuantizer, fill_with_noise, prediction_loss, spans, usage
+
+SPAN = 0.4
+"""Seconds of a masked span."""
+
+
+def few_labels(language: Language, *, minutes: float, seed: int) -> Language:
+    """The language as if only so many minutes of its training speech, drawn by seed, had been transcribed.
+
+    They are those that `prepare` draws with `train_minutes`; symbols are those of their texts and of validation's.
+
+    Raises:
+        InputError: no utterance is as short.
+    """
+    kept = subset(language.train.utterances, minutes=minutes, seed=seed)
+    texts = {utterance.text for utterance in (*kept, *language.valid.utterances)}
+    return replace(
+        language,
+        split=replace(
+            language.split, train=kept, note=f"{language.split.note}; at most {minutes:g} minutes transcribed"
+        ),
+        units=Units.from_texts(texts),
+        train=Clips(kept, language.train.sample_rate),
+        pronunciations={text: said for text, said in language.pronunciations.items() if text in texts},
+    )
+
+
+class MaskedPrediction(nn.Module):
+    """A model's own encoder under a head for the codes, and the quantizer that sets them.
+
+    Args:
+        language: whose input layer the clips go through.
+        codebook: how many codes there are (K).
+        share: of the frames that are masked.
+    """
+
+    def __init__(self, model: MultilingualCTC, language: str, *, codebook: int, share: float, seed: int) -> None:
+        super().__init__()
+        self.encoder, self.rate = model.encoder, model.sample_rate(language)
+        self.codebook, self.share = codebook, share
+        self.stack: int = model.config.encoder["subsampling_factor"]
+        self.quantizer = RandomQuantizer(
+            self.encoder.bins(self.rate),
+            stack=self.stack,
+            size=codebook,
+            generator=Streams(seed).generator("quantizer"),
+        )
+        self.head = nn.Linear(self.encoder.body.config.hidden_size, codebook)
+
+    def forward(self, audio: Tensor, samples: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """audio: (B, N), samples: (B,) -> logits (B, T, K), codes (B, T), which frames are masked (B, T)."""
+        features, lengths = self.encoder.features(audio, samples, self.rate)
+        codes = self.quantizer(normalise(features, lengths))
+        width = max(1, round(100 * SPAN / self.stack))
+        masked = spans(self.encoder.frames(samples, self.rate), share=self.share, width=width)
+        hidden, _ = self.encoder.encode(fill_with_noise(features, masked, stack=self.stack), lengths)
+        return self.head(hidden[-1]), codes, masked
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """How well the codes of masked frames are found on clips that were not trained on, by the weights that are kept."""
+
+    history: History
+    loss: float
+    """Nats per masked frame."""
+    accuracy: float
+    """Percent of the masked frames."""
+    guess: float
+    """The loss of guessing by how often each code occurs there: the logarithm of their perplexity."""
+
+
+def pretrain(
+    model: MultilingualCTC,
+    train: Clips,
+    valid: Clips,
+    *,
+    language: str,
+    settings: Settings,
+    plan: Plan,
+    folder: Path,
+    seed: int,
+    codebook: int = 512,
+    share: float = 0.4,
+    resume: bool = False,
+) -> Pretrained:
+    """Trains the encoder of an untrained `model` on clips as recorded; it keeps the weights of the best validation.
+
+    Args:
+        valid: the clips that say which weights are best.
+        language, codebook, share: as `MaskedPrediction`.
+
+    Raises:
+        InputError: fewer than two codes, a share that masks nothing or everything, or a pretrained encoder.
+    """
+    if codebook < 2 or not 0 < share < 1:
+        raise InputError(
+            f"a codebook of {codebook}, a share of {share:g} masked: expected 2 or more, and 0 < share < 1"
+        )
+    if not model.config.from_scratch:
+        raise InputError(f"a pretrained {model.config.encoder['model_type']} had a start already: take an encoder size")
+    print(f"masked prediction on {60 * train.hours:.1f} minutes in {folder}", file=sys.stderr, flush=True)
+    seed_everything(seed)
+    streams = Streams(seed)
+    pupil = MaskedPrediction(model, language, codebook=codebook, share=share, seed=seed)
+    longest = int(settings.batch_seconds * train.sample_rate)
+    order = GroupBatches(
+        {language: train.lengths},
+        max_total=longest,
+        max_items=settings.batch_clips,
+        temperature=settings.temperature,
+        generator=streams.generator("batches"),
+    )
+    held = partial(_wordless(valid, language).in_order, max_total=longest, max_items=settings.batch_clips)
+    best = folder / "best.safetensors"
+    history = fit(
+        pupil,
+        SpeechBatches({language: _wordless(train, language)}, order),
+        _terms,
+        plan=plan,
+        out=folder,
+        streams=streams,
+        validate=lambda pupil: _found(pupil, held, seed=seed)[0],
+        on_best=lambda pupil: save_state(best, pupil.state_dict()),
+        resume=resume,
+        device=settings.device,
+    )
+    pupil.load_state_dict(load_state(best))
+    pupil.train(False)
+    return Pretrained(history, *_found(pupil, held, seed=seed))
+
+
+def _wordless(clips: Clips, language: str) -> Examples:
+    return Examples(language, clips, ((),) * len(clips))
+
+
+def _terms(pupil: MaskedPrediction, batch: SpeechBatch, _progress: float) -> dict[str, Tensor]:
+    return {"masked_prediction": prediction_loss(*pupil(batch.audio, batch.audio_lengths))}
+
+
+@torch.no_grad()
+def _found(
+    pupil: MaskedPrediction, batches: Callable[[], Iterator[SpeechBatch]], *, seed: int
+) -> tuple[float, float, float]:
+    """Loss, accuracy and guess of `Pretrained`, with the same frames masked each time."""
+    seed_everything(seed)
+    device = next(pupil.parameters()).device
+    losses, rights, codes = [], [], []
+    for batch in batches():
+        audio = batch.to(device)
+        logits, wanted, masked = pupil(audio.audio, audio.audio_lengths)
+        losses.append(prediction_loss(logits, wanted, masked) * masked.sum())
+        rights.append((logits.argmax(-1) == wanted)[masked])
+        codes.append(wanted[masked])
+    total = max(1, sum(map(len, codes)))
+    right = float(torch.cat(rights).sum())
+    return float(sum(losses)) / total, 100 * right / total, log(usage(torch.cat(codes), size=pupil.codebook))
