@@ -23,6 +23,7 @@ from speech_tl.errors import InputError
 from speech_tl.models.ctc import MultilingualCTC
 from speech_tl.phonology.units import Units
 from speech_tl.systems import Settings
+from speech_tl.torchaudio_shim import torchaudio
 from speech_tl.training.checkpoint import load_state, save_state
 from speech_tl.training.loop import History, Plan, fit
 from speech_tl.training.sampling import GroupBatches
@@ -31,6 +32,8 @@ from speech_tl.transfer.masked_prediction import RandomQuantizer, fill_with_nois
 
 SPAN = 0.4
 """Seconds of a masked span."""
+CEPSTRA = 13
+"""Of a frame, from which codes are made."""
 
 
 def few_labels(language: Language, *, minutes: float, seed: int) -> Language:
@@ -57,19 +60,26 @@ def few_labels(language: Language, *, minutes: float, seed: int) -> Language:
 class MaskedPrediction(nn.Module):
     """A model's own encoder under a head for the codes, and the quantizer that sets them.
 
+    Codes are made of cepstra, each with mean 0 and variance 1 over the clip, as HuBERT's first ones are (Hsu et al.,
+    2021): mel bins rise and fall together, and codes of them say little but how loud it is (recipes/LOG.md).
+
     Args:
         language: whose input layer the clips go through.
         codebook: how many codes there are (K).
         share: of the frames that are masked.
     """
 
+    cosines: Tensor
+
     def __init__(self, model: MultilingualCTC, language: str, *, codebook: int, share: float, seed: int) -> None:
         super().__init__()
         self.encoder, self.rate = model.encoder, model.sample_rate(language)
         self.codebook, self.share = codebook, share
         self.stack: int = model.config.encoder["subsampling_factor"]
+        bins = self.encoder.bins(self.rate)
+        self.register_buffer("cosines", torchaudio.functional.create_dct(CEPSTRA, bins, norm="ortho"))
         self.quantizer = RandomQuantizer(
-            self.encoder.bins(self.rate),
+            CEPSTRA,
             stack=self.stack,
             size=codebook,
             generator=Streams(seed).generator("quantizer"),
@@ -79,7 +89,8 @@ class MaskedPrediction(nn.Module):
     def forward(self, audio: Tensor, samples: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """audio: (B, N), samples: (B,) -> logits (B, T, K), codes (B, T), which frames are masked (B, T)."""
         features, lengths = self.encoder.features(audio, samples, self.rate)
-        codes = self.quantizer(normalise(features, lengths))
+        with torch.autocast(audio.device.type, enabled=False):
+            codes = self.quantizer(normalise(features.float() @ self.cosines, lengths))
         width = max(1, round(100 * SPAN / self.stack))
         masked = spans(self.encoder.frames(samples, self.rate), share=self.share, width=width)
         hidden, _ = self.encoder.encode(fill_with_noise(features, masked, stack=self.stack), lengths)

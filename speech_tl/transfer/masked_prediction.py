@@ -40,10 +40,8 @@ class RandomQuantizer(nn.Module):
 
     @torch.no_grad()
     def forward(self, features: Tensor) -> Tensor:
-        """(B, T, F) -> codes (B, ⌈T / stack⌉) int64, in full precision wherever it runs."""
-        with torch.autocast(features.device.type, enabled=False):
-            points = stacked(features.float(), self.stack) @ self.projection.T
-            return (points @ self.codebook.T).argmax(-1)
+        """(B, T, F) -> codes (B, ⌈T / stack⌉) int64."""
+        return (stacked(features, self.stack) @ self.projection.T @ self.codebook.T).argmax(-1)
 
 
 def stacked(features: Tensor, size: int) -> Tensor:
