@@ -22,7 +22,7 @@ from speech_tl import figures, flags
 from speech_tl.data import splits
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
-from speech_tl.pretraining import Pretrained, few_labels, pretrain
+from speech_tl.pretraining import MaskedPrediction, Pretrained, few_labels, pretrain
 from speech_tl.report import Report, finish
 from speech_tl.results import tables
 from speech_tl.systems import train, untrained
@@ -52,8 +52,12 @@ def main(config: Config) -> Report:
     began = time.monotonic()
     chosen(config.device)
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
-    if config.labelled_minutes <= 0:
-        raise InputError(f"--labelled-minutes {config.labelled_minutes:g}: expected a number above 0")
+    for flag, number in (
+        ("labelled-minutes", config.labelled_minutes),
+        ("pretraining-steps", config.pretraining_steps),
+    ):
+        if number <= 0:
+            raise InputError(f"--{flag} {number:g}: expected a number above 0")
 
     # Data
     found = flags.prepared(config, seed=config.seed, made_in=config.out.parent, tiny=config.tiny)
@@ -67,39 +71,42 @@ def main(config: Config) -> Report:
     notes = (labelled.description, audio, said)
     print("\n".join(notes), file=sys.stderr)
 
-    # Model and train
+    # Model
+    fresh = partial(untrained, data, settings, seed=config.seed)
+    task = partial(
+        MaskedPrediction, language=code, codebook=config.codebook, share=config.masked_share, seed=config.seed
+    )
+    task(fresh())  # refused before anything is trained
+
+    # Transfer and train
     if not (config.resume and (config.out / "config.json").exists()):
         configuration.save(config, config.out / "config.json")
         splits.save({code: whole.split}, config.out / "splits.json")
-    plan = flags.plan(config)
-    fresh = partial(untrained, data, settings, seed=config.seed)
     fitted = partial(train, data=data, settings=settings, seed=config.seed, resume=config.resume)
+    plan = flags.plan(config)
     systems = {"scratch": fitted("scratch", fresh(), plan=plan, folder=config.out / "scratch")}
     steps, more = systems["scratch"].history.steps, 20 if config.tiny else config.pretraining_steps
     plan = replace(plan, minutes=None, epochs=None, steps=steps)
-    if "scratch_longer" in config.controls:
-        longer = replace(plan, steps=steps + more)
-        systems["scratch_longer"] = fitted("scratch_longer", fresh(), plan=longer, folder=config.out / "scratch_longer")
     heard = {"self_supervised": whole.train}
     if "labelled_audio" in config.controls:
-        heard["self_supervised_labelled_audio"] = labelled.train
+        heard["labelled_audio"] = labelled.train
     starts: dict[str, Pretrained] = {}
     for name, clips in heard.items():
         model = fresh()
         starts[name] = pretrain(
-            model,
+            task(model),
             clips,
             labelled.valid,
-            language=code,
             settings=settings,
             plan=replace(plan, steps=more),
             folder=config.out / name / "start",
             seed=config.seed,
-            codebook=config.codebook,
-            share=config.masked_share,
             resume=config.resume,
         )
         systems[name] = fitted(name, model, plan=plan, folder=config.out / name)
+    if "scratch_longer" in config.controls:
+        longer = replace(plan, steps=steps + more)
+        systems["scratch_longer"] = fitted("scratch_longer", fresh(), plan=longer, folder=config.out / "scratch_longer")
 
     # Evaluate
     results = {name: system.test(data) for name, system in systems.items()}

@@ -58,7 +58,7 @@ def few_labels(language: Language, *, minutes: float, seed: int) -> Language:
 
 
 class MaskedPrediction(nn.Module):
-    """A model's own encoder under a head for the codes, and the quantizer that sets them.
+    """What a model's own encoder is to learn: the quantizer that sets the codes, and a head to find them.
 
     Codes are made of cepstra, each with mean 0 and variance 1 over the clip, as HuBERT's first ones are (Hsu et al.,
     2021): mel bins rise and fall together, and codes of them say little but how loud it is (recipes/LOG.md).
@@ -67,13 +67,23 @@ class MaskedPrediction(nn.Module):
         language: whose input layer the clips go through.
         codebook: how many codes there are (K).
         share: of the frames that are masked.
+
+    Raises:
+        InputError: fewer than two codes, a share that masks nothing or everything, or a pretrained encoder.
     """
 
     cosines: Tensor
 
     def __init__(self, model: MultilingualCTC, language: str, *, codebook: int, share: float, seed: int) -> None:
+        if codebook < 2 or not 0 < share < 1:
+            raise InputError(
+                f"a codebook of {codebook}, a share of {share:g} masked: expected 2 codes or more, and 0 < share < 1"
+            )
+        if not model.config.from_scratch:
+            family = model.config.encoder["model_type"]
+            raise InputError(f"a pretrained {family} has had its start already: take one of the encoder sizes")
         super().__init__()
-        self.encoder, self.rate = model.encoder, model.sample_rate(language)
+        self.encoder, self.language, self.rate = model.encoder, language, model.sample_rate(language)
         self.codebook, self.share = codebook, share
         self.stack: int = model.config.encoder["subsampling_factor"]
         bins = self.encoder.bins(self.rate)
@@ -111,87 +121,73 @@ class Pretrained:
 
 
 def pretrain(
-    model: MultilingualCTC,
+    task: MaskedPrediction,
     train: Clips,
     valid: Clips,
     *,
-    language: str,
     settings: Settings,
     plan: Plan,
     folder: Path,
     seed: int,
-    codebook: int = 512,
-    share: float = 0.4,
     resume: bool = False,
 ) -> Pretrained:
-    """Trains the encoder of an untrained `model` on clips as recorded; it keeps the weights of the best validation.
+    """Trains the encoder that stands in `task` on clips as recorded; it keeps the weights of the best validation.
 
     Args:
         valid: the clips that say which weights are best.
-        language, codebook, share: as `MaskedPrediction`.
-
-    Raises:
-        InputError: fewer than two codes, a share that masks nothing or everything, or a pretrained encoder.
     """
-    if codebook < 2 or not 0 < share < 1:
-        raise InputError(
-            f"a codebook of {codebook}, a share of {share:g} masked: expected 2 or more, and 0 < share < 1"
-        )
-    if not model.config.from_scratch:
-        raise InputError(f"a pretrained {model.config.encoder['model_type']} had a start already: take an encoder size")
     print(f"masked prediction on {60 * train.hours:.1f} minutes in {folder}", file=sys.stderr, flush=True)
     seed_everything(seed)
     streams = Streams(seed)
-    pupil = MaskedPrediction(model, language, codebook=codebook, share=share, seed=seed)
     longest = int(settings.batch_seconds * train.sample_rate)
     order = GroupBatches(
-        {language: train.lengths},
+        {task.language: train.lengths},
         max_total=longest,
         max_items=settings.batch_clips,
         temperature=settings.temperature,
         generator=streams.generator("batches"),
     )
-    held = partial(_wordless(valid, language).in_order, max_total=longest, max_items=settings.batch_clips)
+    held = partial(_wordless(valid, task.language).in_order, max_total=longest, max_items=settings.batch_clips)
     best = folder / "best.safetensors"
     history = fit(
-        pupil,
-        SpeechBatches({language: _wordless(train, language)}, order),
+        task,
+        SpeechBatches({task.language: _wordless(train, task.language)}, order),
         _terms,
         plan=plan,
         out=folder,
         streams=streams,
-        validate=lambda pupil: _found(pupil, held, seed=seed)[0],
-        on_best=lambda pupil: save_state(best, pupil.state_dict()),
+        validate=lambda task: _found(task, held, seed=seed)[0],
+        on_best=lambda task: save_state(best, task.state_dict()),
         resume=resume,
         device=settings.device,
     )
-    pupil.load_state_dict(load_state(best))
-    pupil.train(False)
-    return Pretrained(history, *_found(pupil, held, seed=seed))
+    task.load_state_dict(load_state(best))
+    task.train(False)
+    return Pretrained(history, *_found(task, held, seed=seed))
 
 
 def _wordless(clips: Clips, language: str) -> Examples:
     return Examples(language, clips, ((),) * len(clips))
 
 
-def _terms(pupil: MaskedPrediction, batch: SpeechBatch, _progress: float) -> dict[str, Tensor]:
-    return {"masked_prediction": prediction_loss(*pupil(batch.audio, batch.audio_lengths))}
+def _terms(task: MaskedPrediction, batch: SpeechBatch, _progress: float) -> dict[str, Tensor]:
+    return {"masked_prediction": prediction_loss(*task(batch.audio, batch.audio_lengths))}
 
 
 @torch.no_grad()
 def _found(
-    pupil: MaskedPrediction, batches: Callable[[], Iterator[SpeechBatch]], *, seed: int
+    task: MaskedPrediction, batches: Callable[[], Iterator[SpeechBatch]], *, seed: int
 ) -> tuple[float, float, float]:
     """Loss, accuracy and guess of `Pretrained`, with the same frames masked each time."""
     seed_everything(seed)
-    device = next(pupil.parameters()).device
+    device = next(task.parameters()).device
     losses, rights, codes = [], [], []
     for batch in batches():
         audio = batch.to(device)
-        logits, wanted, masked = pupil(audio.audio, audio.audio_lengths)
+        logits, wanted, masked = task(audio.audio, audio.audio_lengths)
         losses.append(prediction_loss(logits, wanted, masked) * masked.sum())
         rights.append((logits.argmax(-1) == wanted)[masked])
         codes.append(wanted[masked])
     total = max(1, sum(map(len, codes)))
     right = float(torch.cat(rights).sum())
-    return float(sum(losses)) / total, 100 * right / total, log(usage(torch.cat(codes), size=pupil.codebook))
+    return float(sum(losses)) / total, 100 * right / total, log(usage(torch.cat(codes), size=task.codebook))
