@@ -78,11 +78,11 @@ def test_codes_know_neither_masks_nor_padding(whole: Language) -> None:
 def test_what_was_masked_is_found_and_the_heads_wait(whole: Language, tmp_path: Path) -> None:
     model = fresh(whole)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    start = started(model, whole, tmp_path, steps=30, every=10)
+    start = started(model, whole, tmp_path, steps=24, every=12)
     losses = [row["loss"] for row in start.history.losses]
-    assert losses[0] > log(32) > losses[-1] + 0.2, "from worse than chance to better"
+    assert losses[-1] < losses[0] - 0.2
     assert start.loss == start.history.best_score, "what is left in the model is what validated best"
-    assert start.loss < log(32) - 0.2 and start.accuracy > 2 * 100 / 32
+    assert start.loss < log(32) - 0.3 and start.accuracy > 2 * 100 / 32
     assert 0 < start.guess < log(32)
     after = model.state_dict()
     assert {name.split(".")[0] for name in after if not after[name].equal(before[name])} == {"encoder"}
