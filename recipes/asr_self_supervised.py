@@ -1,14 +1,17 @@
 """A self-supervised start: an encoder listens to recordings without transcripts before it learns from a few with them.
 
 The same model learns from the same few labelled minutes, from scratch and after masked prediction (BEST-RQ) on all
-training audio, whose other texts nobody reads. Two controls: from scratch with as many more updates as the start took,
-and the start on the audio of the labelled minutes alone, which tells what is owed to more audio.
+training audio, whose other texts nobody reads once the test's sentences are out of it. Two controls: from scratch with
+as many more updates as the start took; and the start on the audio of the labelled minutes alone, which tells what is
+owed to more audio.
 
     python -m recipes.asr_self_supervised --data D/mboshi --sample-rate 8000 --labelled-minutes 5 \\
-        --batch-seconds 24 --batch-clips 8 --steps 1000 --pretraining-steps 2000 --augment-after 1 --seed 0 \\
-        --out runs/self_supervised
+        --batch-seconds 12 --batch-clips 4 --steps 1500 --pretraining-steps 1500 --validate-every 300 \\
+        --augment-after 1 --controls --seed 0 --out runs/self_supervised
 
-No figure has been measured with it yet.
+Mboshi's character error on an unseen speaker, seed 0: from scratch 74.3 % [73.6, 75.1] in 150 CPU-seconds, after a
+start on 56 minutes 73.1 [72.2, 73.9] in 337, difference -1.2 [-2.1, -0.4]; neither is usable. The controls, which the
+command leaves out, have not been run.
 """
 
 import sys
@@ -63,7 +66,7 @@ def main(config: Config) -> Report:
     found = flags.prepared(config, seed=config.seed, made_in=config.out.parent, tiny=config.tiny)
     if len(found) > 1:
         raise InputError(f"the recordings hold {', '.join(found)}: say which with --languages")
-    (code, whole), *_ = found.items()
+    code, whole = next(iter(found.items()))
     labelled = few_labels(whole, minutes=config.labelled_minutes, seed=config.seed)
     data = {code: labelled}
     settings, said = flags.settings(config, data)
@@ -85,7 +88,7 @@ def main(config: Config) -> Report:
     fitted = partial(train, data=data, settings=settings, seed=config.seed, resume=config.resume)
     plan = flags.plan(config)
     systems = {"scratch": fitted("scratch", fresh(), plan=plan, folder=config.out / "scratch")}
-    steps, more = systems["scratch"].history.steps, 20 if config.tiny else config.pretraining_steps
+    steps, more = systems["scratch"].history.steps, 8 if config.tiny else config.pretraining_steps
     plan = replace(plan, minutes=None, epochs=None, steps=steps)
     heard = {"self_supervised": whole.train}
     if "labelled_audio" in config.controls:
