@@ -31,6 +31,7 @@ import recipes.asr_domain_adversarial as domain_adversarial
 import recipes.asr_multilingual as recipe
 import recipes.asr_new_language as new_language
 import recipes.asr_new_speaker as new_speaker
+import recipes.asr_self_supervised as self_supervised
 import recipes.asr_unseen_words as unseen_words
 import recipes.image_attributes as image_attributes
 import recipes.layer_transfer as layer_transfer
@@ -50,6 +51,7 @@ COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "recipes.asr_unseen_words": lambda words: command(unseen_words.main, unseen_words.Config, words),
     "recipes.asr_distillation": lambda words: command(distillation.main, distillation.Config, words),
     "recipes.asr_domain_adversarial": lambda words: command(domain_adversarial.main, domain_adversarial.Config, words),
+    "recipes.asr_self_supervised": lambda words: command(self_supervised.main, self_supervised.Config, words),
     "recipes.layer_transfer": lambda words: command(layer_transfer.main, layer_transfer.Config, words),
     "recipes.asr_new_speaker": lambda words: command(new_speaker.main, new_speaker.Config, words),
     "speech_tl.evaluate": lambda words: command(evaluate.main, evaluate.Config, words),
@@ -354,6 +356,20 @@ STUDENTS = [
 ]  # fmt: skip
 """Distillation."""
 
+START = (
+    "recipes.asr_self_supervised --data corpus --languages aa --labelled-minutes 0.05 --tiny --device cpu --out start"
+)
+STARTS = [
+    Bad("a start in which language", START.replace("--languages aa ", ""), "the recordings hold aa, bb: say which with --languages"),
+    Bad("a start without labels", START.replace("0.05", "0"), "--labelled-minutes 0: expected a number above 0"),
+    Bad("labels for less than an utterance", START.replace("0.05", "0.0001"), "0.0001 minutes hold no utterance of aa; ask for more"),
+    Bad("a start that takes no time", START + " --pretraining-steps 0", "--pretraining-steps 0: expected a number above 0"),
+    Bad("a codebook of one", START + " --codebook 1", "a codebook of 1, a share of 0.4 masked: expected 2 codes or more", late=True),
+    Bad("everything masked", START + " --masked-share 1", "a share of 1 masked: expected 2 codes or more, and 0 < share < 1", late=True),
+    Bad("a control that there is not", START + " --controls scratch_long", "scratch_long"),
+]  # fmt: skip
+"""Self-supervised starts."""
+
 ANIMALS = "recipes.image_attributes --data pictures --attributes table.tsv --unseen 1 --tiny --device cpu --out animals"
 COLOURS = "class\tred\tblue\ncat\t1\t0\ndog\t0\t1\nfox\t1\t1\n"
 
@@ -523,7 +539,20 @@ def contents(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "bad",
-    [*CORPUS, *FLAGS, *CHECKPOINTS, *USE, *SPEAKERS, *LANGUAGES, *KEPT, *SHIFTS, *STUDENTS, *DESCRIBED, *LOOKED_UP],
+    [
+        *CORPUS,
+        *FLAGS,
+        *CHECKPOINTS,
+        *USE,
+        *SPEAKERS,
+        *LANGUAGES,
+        *KEPT,
+        *SHIFTS,
+        *STUDENTS,
+        *DESCRIBED,
+        *LOOKED_UP,
+        *STARTS,
+    ],
     ids=lambda bad: bad.name.replace(" ", "_"),
 )
 def test_one_clear_line(bad: Bad, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

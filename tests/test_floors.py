@@ -57,6 +57,7 @@ FLOORS = {
     "speech_tl.systems": 5,
     "speech_tl.flags": 6,
     "speech_tl.languages": 6,
+    "speech_tl.pretraining": 6,
     "speech_tl.students": 6,
     "speech_tl.tasks": 6,
     "speech_tl.unseen_words": 6,

@@ -220,6 +220,19 @@ class SpeechEncoder(nn.Module):
 
         The first is what enters the first block, the last what leaves the encoder.
         """
+        features, lengths = self.features(audio, samples, rate, augmentation=augmentation, warp=warp)
+        return self.encode(features, lengths)
+
+    def features(
+        self,
+        audio: Tensor,
+        samples: Tensor,
+        rate: int,
+        *,
+        augmentation: Augmentation | None = None,
+        warp: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """audio: (B, N) at `rate` Hz, samples: (B,), warp: (B,) -> what the body reads (B, T, F), lengths (B,)."""
         front = self.front_end(rate)
         if augmentation is None:
             if warp is None and self.warp != 1:
@@ -227,9 +240,12 @@ class SpeechEncoder(nn.Module):
             features, lengths = front(audio, samples, warp)
         else:
             features, lengths = augmentation(front, audio, samples)
-        lengths = lengths.clamp(min=self.least_frames)
         if features.shape[1] < self.least_frames:
             features = nn.functional.pad(features, (0, 0, 0, self.least_frames - features.shape[1]))
+        return features, lengths.clamp(min=self.least_frames)
+
+    def encode(self, features: Tensor, lengths: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        """features: (B, T, F), lengths: (B,) -> as `forward`; for who changes what the body reads."""
         output = self.body(
             **{self.family.argument: features},
             attention_mask=mask(lengths, features.shape[1]).long(),

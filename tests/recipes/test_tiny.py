@@ -16,6 +16,7 @@ from recipes import (
     asr_multilingual,
     asr_new_language,
     asr_new_speaker,
+    asr_self_supervised,
     asr_unseen_words,
     image_attributes,
     image_domain_adversarial,
@@ -108,6 +109,21 @@ def test_students_stand_under_their_teacher(run: Path, tiny_speech: Path, tmp_pa
     wanted = {row["language"]: row["cer"] for row in teachers if row["system"] == "shared_heads"}
     found = {row["language"]: row["cer"] for row in tables["error_rates"] if row["system"] == "teacher"}
     assert found == pytest.approx(wanted), "tested on the same clips"
+
+
+def test_a_start_without_transcripts_stands_beside_none(tiny_speech: Path, tmp_path: Path) -> None:
+    arguments = ["--tiny", "--data", str(tiny_speech), "--languages", "fi", "--sample-rate", "8000", "--device", "cpu"]
+    arguments += ["--steps", "10", "--labelled-minutes", "0.15", "--out", str(tmp_path)]
+    assert command(asr_self_supervised.main, asr_self_supervised.Config, arguments) == 0
+    tables = json.loads((tmp_path / "metrics.json").read_text())["tables"]
+    seconds = {row["system"]: row["train_seconds"] for row in tables["error_rates"]}
+    assert list(seconds) == ["scratch", "self_supervised", "labelled_audio", "scratch_longer"]
+    assert [row["against"] for row in tables["differences"]] == ["scratch", "labelled_audio", "scratch_longer"]
+    starts = {row["system"]: row for row in tables["masked_prediction"]}
+    assert starts["labelled_audio"]["audio_minutes"] <= 0.15 < starts["self_supervised"]["audio_minutes"]
+    assert all(row["train_seconds"] < seconds[name] for name, row in starts.items()), "the start is paid for"
+    assert command(asr_self_supervised.main, asr_self_supervised.Config, [*arguments, "--resume"]) == 0
+    assert json.loads((tmp_path / "metrics.json").read_text())["tables"] == tables
 
 
 @pytest.fixture(scope="module")
