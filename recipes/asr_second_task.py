@@ -62,7 +62,7 @@ class Config:
     """In a layer of PathNet."""
     active: int = 3
     """Modules on a path in each layer, at most; in a layer of the other methods."""
-    population: int = 16
+    population: int = 8
     """Paths that PathNet chooses from."""
     trial: int = 10
     """Updates of each of the two paths in a tournament."""

@@ -50,7 +50,7 @@ class Search:
     """M, in every bank."""
     active: int = 3
     """N, of every bank on a path at most; as many as the other methods have."""
-    population: int = 16
+    population: int = 8
     """Paths."""
     updates: int = 10
     """Of each path in one tournament."""

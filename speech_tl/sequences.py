@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from speech_tl.acoustics import LogMel
 from speech_tl.data.clips import Clips
+from speech_tl.errors import InputError
 from speech_tl.images import Pictures
 from speech_tl.models.encoder import BINS
 from speech_tl.results import Evaluation, scored
@@ -61,7 +62,14 @@ class Sequences:
 
 @torch.no_grad()
 def of_words(clips: Clips) -> Sequences:
-    """Log-mel energies, the level of each clip taken out; what a clip says is its class."""
+    """Log-mel energies, the level of each clip taken out; what a clip says is its class.
+
+    Raises:
+        InputError: a sampling rate that has no number of mel bins here.
+    """
+    if clips.sample_rate not in BINS:
+        known = " or ".join(map(str, BINS))
+        raise InputError(f"no features for a sampling rate of {clips.sample_rate} Hz; expected {known}")
     front = LogMel(clips.sample_rate, BINS[clips.sample_rate], per_bin=False)
     found = np.empty((len(clips), FRAMES, front.bins), np.float32)
     for at in range(len(clips)):

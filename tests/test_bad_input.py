@@ -30,6 +30,7 @@ import recipes.asr_distillation as distillation
 import recipes.asr_multilingual as recipe
 import recipes.asr_new_language as new_language
 import recipes.asr_new_speaker as new_speaker
+import recipes.asr_second_task as second_task
 import recipes.asr_unseen_words as unseen_words
 import recipes.image_attributes as image_attributes
 import recipes.layer_transfer as layer_transfer
@@ -49,6 +50,7 @@ COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "recipes.asr_unseen_words": lambda words: command(unseen_words.main, unseen_words.Config, words),
     "recipes.asr_distillation": lambda words: command(distillation.main, distillation.Config, words),
     "recipes.layer_transfer": lambda words: command(layer_transfer.main, layer_transfer.Config, words),
+    "recipes.asr_second_task": lambda words: command(second_task.main, second_task.Config, words),
     "recipes.asr_new_speaker": lambda words: command(new_speaker.main, new_speaker.Config, words),
     "speech_tl.evaluate": lambda words: command(evaluate.main, evaluate.Config, words),
     "speech_tl.transcribe": lambda words: command(transcribe.main, transcribe.Config, words),
@@ -432,6 +434,21 @@ KEPT = [
 ]  # fmt: skip
 """The layer experiment: what cannot be divided, kept or looked at."""
 
+SECOND = "recipes.asr_second_task --data corpus --language aa --tiny --device cpu --out second"
+SECONDS = [
+    Bad("a way to a second task that there is not", SECOND + " --methods pathnets", "pathnets"),
+    Bad("a first task that there is not", SECOND + " --first wrods", "unknown source 'wrods' in --first .*; did you mean 'words'"),
+    Bad("no first task", SECOND + " --first", "--first names none"),
+    Bad("no seeds", SECOND + " --seeds", "--seeds names none"),
+    Bad("more active modules than there are", SECOND + " --active 9 --modules 3", "9 active of 3 modules: expected 1 to 3"),
+    Bad("one path alone", SECOND + " --population 1", "a tournament among 1 paths"),
+    Bad("too few updates for a tournament", SECOND.replace("--tiny ", "") + " --steps 5", "--steps 5: a tournament takes 20 updates, two times --trial"),
+    Bad("second tasks of two languages", SECOND.replace("--language aa ", ""), "corpus holds aa, bb: say which with --language"),
+    Bad("a sampling rate without features", SECOND + " --sample-rate 44100", "no features for a sampling rate of 44100 Hz; expected 16000 or 8000"),
+    Bad("words of pictures", SECOND.replace("corpus", "pictures") + " --first words", "unknown source 'words' in --first; known: classes, shuffled", file("pictures/train/cat/one.png", b"no picture")),
+]  # fmt: skip
+"""A second task: which it is, and how it is learned."""
+
 
 LANGUAGES = [
     Bad("a method for languages that there is not", LEARN + " --methods heads", "heads"),
@@ -505,7 +522,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "bad",
-    [*CORPUS, *FLAGS, *CHECKPOINTS, *USE, *SPEAKERS, *LANGUAGES, *KEPT, *STUDENTS, *DESCRIBED, *LOOKED_UP],
+    [*CORPUS, *FLAGS, *CHECKPOINTS, *USE, *SPEAKERS, *LANGUAGES, *KEPT, *SECONDS, *STUDENTS, *DESCRIBED, *LOOKED_UP],
     ids=lambda bad: bad.name.replace(" ", "_"),
 )
 def test_one_clear_line(bad: Bad, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
