@@ -1,8 +1,8 @@
 """A second task that must not cost the first: from scratch, fine-tuned, as a progressive column, and by PathNet.
 
 All share one architecture (`sequences.ModularNetwork`). From scratch, fine-tuned and as a column its banks have N
-modules, all of them active; PathNet's have M, of which a path has N at most, so an example passes through as much.
-Updates are equal, and PathNet's search is among them.
+modules, all of them active; PathNet's have M, of which a path has N at most, so an example passes through no more.
+Updates are equal, the search among them. It runs in one process: several would each judge paths by their own losses.
 """
 
 import contextlib

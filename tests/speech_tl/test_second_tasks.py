@@ -64,6 +64,16 @@ def test_the_first_task_is_answered_as_before(learned: dict[Method, Learned]) ->
         assert learned[method].after == learned[method].before, method
 
 
+def test_a_column_that_is_read_stays_to_the_byte(tmp_path: Path) -> None:
+    own = pair(tmp_path, steps=20)
+    column, _ = own.column
+    before = {name: value.clone() for name, value in column.state_dict().items()}
+    own.learn("progressive")
+    model, _ = own.beside
+    assert all(value.equal(before[name]) for name, value in column.state_dict().items())
+    assert model.banks[1].get_parameter("lateral.up.weight").abs().sum() > 0, "and it was read"
+
+
 def test_what_is_trained_is_counted(learned: dict[Method, Learned]) -> None:
     laterals = [width * 8 + 8 + 8 * 32 for width in (32, 32, 32)]  # to 8 channels and back, of two banks and the head
     counts = {method: own.trained_parameters for method, own in learned.items()}
