@@ -16,8 +16,9 @@ Measured so far, on FSDD with 1,000 updates, seeds 0 and 1 only (two training vo
 the second task, one seed after the other): after `words` from scratch 5.2, 8.0; fine-tuned 5.6, 10.0, while the first
 task goes from 5.2 to 34.0 and from 14.0 to 28.0; as a column 5.2, 18.4, without laterals 11.6, 19.2; by PathNet 16.0,
 8.4. After `shuffled` fine-tuned 9.2, 7.6; as a column 4.8, 4.8; by PathNet 5.6, 5.6. Columns and PathNet cost the first
-task exactly nothing, and no method is better than from scratch on both seeds but after `shuffled`, which nobody would
-learn first: five seeds are still to be run.
+task exactly nothing; what beats scratch on both seeds is the column after `shuffled` alone, by 1 and 8 of 250 clips.
+On Arabic (--examples 400 --steps 800, seed 0, `words`) from scratch 35.9, fine-tuned 35.9 (first task 27.8 to 54.1), as
+a column 34.4, without laterals 61.2, by PathNet 43.8. Five seeds are still to be run.
 """
 
 import sys

@@ -174,11 +174,12 @@ def other_corpora(
     """
     parts: dict[str, Language] = {}
     for source in sources:
-        if "/" in source or ":" in source or Path(source).is_dir():
-            found = prepare([source], sample_rates={"": sample_rate})
-            parts |= {f"{Path(source).name}_{code}": each for code, each in found.items()}
-        elif source not in known:
+        if source in known:
+            continue
+        if not ("/" in source or ":" in source or Path(source).is_dir()):
             raise unknown_name("source", source, known, where=f"{flag} (or folders of recordings)")
+        found = prepare([source], sample_rates={"": sample_rate})
+        parts |= {f"{Path(source).name}_{code}": each for code, each in found.items()}
     return parts
 
 

@@ -70,8 +70,8 @@ def keep(model: nn.Module, banks: Banks, path: Path, *, fresh: Banks) -> None:
 
     What the first task has beside its path, such as its head, is frozen with it.
     """
-    own = groups(banks)
-    others = [name for name in own if name not in names(path)]
+    own, kept = groups(banks), names(path)
+    others = [name for name in own if name not in kept]
     layers.copy(groups(fresh), own, others)
     layers.train_only(model, own, others)
 
