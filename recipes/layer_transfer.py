@@ -25,13 +25,11 @@ from torch import nn
 from speech_tl import flags, images
 from speech_tl.augmentation import AS_RECORDED
 from speech_tl.curves import Network, layer_pictures, layer_tables
-from speech_tl.data.preparation import prepare
-from speech_tl.data.splits import draw
 from speech_tl.device import chosen
-from speech_tl.errors import InputError, unknown_name
+from speech_tl.errors import unknown_name
 from speech_tl.report import Report, finish
 from speech_tl.systems import Settings, fit_short_clips
-from speech_tl.tasks import Classes, Task, Words, halves, quarter
+from speech_tl.tasks import NEAR, Classes, Task, Words, other_corpora, picture_halves, quarter, words_of
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
@@ -143,23 +141,11 @@ def _trained(config: Config, task: Task, name: str, model: nn.Module, plan: Plan
 
 def _speech(config: Config) -> tuple[Task, dict[str, Task]]:
     """Task B and the tasks A: quarters of the corpus by words and by training speakers, or other corpora whole."""
-    rates = {"": config.sample_rate}
-    found = prepare([config.data], languages=[config.language] if config.language else (), sample_rates=rates)
-    if len(found) > 1:
-        raise InputError(f"{config.data} holds {', '.join(found)}: say which with --language")
-    whole = next(iter(found.values()))
-    if whole.split.task != "words":
-        raise InputError(f"{config.data} holds sentences: expected words that recur, to divide them")
+    whole = words_of(config.data, language=config.language, sample_rate=config.sample_rate)
     parts = {"": quarter(whole, seed=config.seed, most=config.examples)}
-    for source in config.source:
-        if source in ("words", "voices"):
-            others = {"other_words": source == "words", "other_voices": source == "voices"}
-            parts[source] = quarter(whole, seed=config.seed, **others)
-        elif "/" in source or ":" in source or Path(source).is_dir():
-            found = prepare([source], sample_rates=rates)
-            parts |= {f"{Path(source).name}_{code}": each for code, each in found.items()}
-        else:
-            raise unknown_name("source", source, ["words", "voices"], where="--source (or folders of recordings)")
+    for near in filter(NEAR.__contains__, config.source):
+        parts[near] = quarter(whole, seed=config.seed, other_words=near == "words", other_voices=near == "voices")
+    parts |= other_corpora(config.source, sample_rate=config.sample_rate, flag="--source", known=NEAR)
     subsampling, least_frames, said = fit_short_clips(parts, 4)
     print(said, file=sys.stderr)
     settings = Settings(
@@ -179,13 +165,8 @@ def _pictures(config: Config) -> tuple[Task, dict[str, Task]]:
     if set(config.source) - {"classes"}:
         raise unknown_name("source", next(iter(set(config.source) - {"classes"})), ["classes"], where="--source")
     parts = images.read(config.data)
-    ours, theirs = halves(set(parts["train"].classes), config.seed)
-    tasks = []
-    for classes, most in ((ours, config.examples), (theirs, None)):
-        train, test = (part.of(sorted(classes)) for part in (parts["train"], parts["test"]))
-        order = sorted(range(len(train)), key=lambda index: draw(str(index), config.seed))[:most]
-        tasks.append(Classes({"train": train.take(order), "test": test}, device=config.device))
-    return tasks[0], {"classes": tasks[1]}
+    ours, theirs = picture_halves(parts, seed=config.seed, most=config.examples)
+    return Classes(ours, device=config.device), {"classes": Classes(theirs, device=config.device)}
 
 
 if __name__ == "__main__":

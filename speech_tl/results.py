@@ -148,10 +148,12 @@ class Evaluation:
         ]
 
 
-def classified(labels: Sequence[str], said: Sequence[str]) -> Evaluation:
+def classified(labels: Sequence[str], said: Sequence[str], *, speakers: Sequence[str] = ()) -> Evaluation:
     """Examples of classes, and the classes that were said of them: an error is a wrong class."""
-    pairs = enumerate(zip(labels, said, strict=True))
-    return Evaluation(tuple(scored(label, word, key=str(at), language="", speaker="") for at, (label, word) in pairs))
+    rows = enumerate(zip(labels, said, speakers or [""] * len(labels), strict=True))
+    return Evaluation(
+        tuple(scored(label, word, key=str(at), language="", speaker=speaker) for at, (label, word, speaker) in rows)
+    )
 
 
 def tables(

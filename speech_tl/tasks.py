@@ -3,7 +3,7 @@
 What moves layers between networks needs no more than this, so one experiment runs on speech and on images.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from speech_tl import images
 from speech_tl.data.clips import Clips
-from speech_tl.data.preparation import Language
+from speech_tl.data.preparation import Language, prepare
 from speech_tl.data.splits import draw
-from speech_tl.errors import InputError
+from speech_tl.errors import InputError, unknown_name
 from speech_tl.evaluate import evaluate
 from speech_tl.images import Pictures, SmallCNN
 from speech_tl.labelled import LabelledBatch, LabelledBatches, over
@@ -28,6 +28,9 @@ from speech_tl.transfer.layers import Groups
 
 VALIDATION = 0.1
 """Share of a quarter's training clips that is kept back."""
+
+NEAR = ("words", "voices")
+"""Tasks that are other quarters of the same corpus: other words by the same voices, the same words by others."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,59 @@ def halves(names: Collection[str], seed: int) -> tuple[set[str], set[str]]:
         raise InputError(f"{', '.join(names) or 'nothing'} cannot be halved: expected several words and speakers")
     order = sorted(names, key=lambda name: draw(name, seed))
     return set(order[: len(order) // 2]), set(order[len(order) // 2 :])
+
+
+def words_of(data: str, *, language: str = "", sample_rate: int) -> Language:
+    """The recordings of a corpus of words in one language, at `sample_rate` Hz.
+
+    Raises:
+        InputError: several languages of which none is named, or sentences.
+    """
+    found = prepare([data], languages=[language] if language else (), sample_rates={"": sample_rate})
+    if len(found) > 1:
+        raise InputError(f"{data} holds {', '.join(found)}: say which with --language")
+    whole = next(iter(found.values()))
+    if whole.split.task != "words":
+        raise InputError(f"{data} holds sentences: expected words that recur, to divide them")
+    return whole
+
+
+def other_corpora(
+    sources: Iterable[str], *, sample_rate: int, flag: str, known: Collection[str]
+) -> dict[str, Language]:
+    """FOLDER_LANGUAGE -> its recordings, of those sources that are folders or names on the hub.
+
+    Args:
+        known: what `flag` takes beside them.
+
+    Raises:
+        InputError: a source that is neither.
+    """
+    parts: dict[str, Language] = {}
+    for source in sources:
+        if source in known:
+            continue
+        if not ("/" in source or ":" in source or Path(source).is_dir()):
+            raise unknown_name("source", source, known, where=f"{flag} (or folders of recordings)")
+        found = prepare([source], sample_rates={"": sample_rate})
+        parts |= {f"{Path(source).name}_{code}": each for code, each in found.items()}
+    return parts
+
+
+def picture_halves(
+    parts: Mapping[str, Pictures], *, seed: int, most: int | None = None
+) -> tuple[dict[str, Pictures], dict[str, Pictures]]:
+    """Half of the classes and the other half, drawn by seed; `train` and `test` of each.
+
+    Args:
+        most: training pictures of the first half, drawn by seed.
+    """
+    halved = []
+    for classes, count in zip(halves(set(parts["train"].classes), seed), (most, None), strict=True):
+        own = {name: part.of(sorted(classes)) for name, part in parts.items()}
+        order = sorted(range(len(own["train"])), key=lambda index: draw(str(index), seed))[:count]
+        halved.append({**own, "train": own["train"].take(order)})
+    return halved[0], halved[1]
 
 
 def quarter(

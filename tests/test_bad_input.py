@@ -31,6 +31,7 @@ import recipes.asr_domain_adversarial as domain_adversarial
 import recipes.asr_multilingual as recipe
 import recipes.asr_new_language as new_language
 import recipes.asr_new_speaker as new_speaker
+import recipes.asr_second_task as second_task
 import recipes.asr_self_supervised as self_supervised
 import recipes.asr_unseen_words as unseen_words
 import recipes.image_attributes as image_attributes
@@ -53,6 +54,7 @@ COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "recipes.asr_domain_adversarial": lambda words: command(domain_adversarial.main, domain_adversarial.Config, words),
     "recipes.asr_self_supervised": lambda words: command(self_supervised.main, self_supervised.Config, words),
     "recipes.layer_transfer": lambda words: command(layer_transfer.main, layer_transfer.Config, words),
+    "recipes.asr_second_task": lambda words: command(second_task.main, second_task.Config, words),
     "recipes.asr_new_speaker": lambda words: command(new_speaker.main, new_speaker.Config, words),
     "speech_tl.evaluate": lambda words: command(evaluate.main, evaluate.Config, words),
     "speech_tl.transcribe": lambda words: command(transcribe.main, transcribe.Config, words),
@@ -465,6 +467,20 @@ SHIFTS = [
     Bad("nothing but the upper bound", SHIFT + " --methods target_supervised", "target_supervised alone: expected one that can be chosen", late=True),
 ]  # fmt: skip
 """A target without transcripts: what cannot be heard, joined or chosen between."""
+SECOND = "recipes.asr_second_task --data corpus --language aa --tiny --device cpu --out second"
+SECONDS = [
+    Bad("a way to a second task that there is not", SECOND + " --methods pathnets", "pathnets"),
+    Bad("a first task that there is not", SECOND + " --first wrods", "unknown source 'wrods' in --first .*; did you mean 'words'"),
+    Bad("no first task", SECOND + " --first", "--first names none"),
+    Bad("no seeds", SECOND + " --seeds", "--seeds names none"),
+    Bad("more active modules than there are", SECOND + " --active 9 --modules 3", "9 active of 3 modules: expected 1 to 3"),
+    Bad("one path alone", SECOND + " --population 1", "a tournament among 1 paths"),
+    Bad("too few updates for a tournament", SECOND.replace("--tiny ", "") + " --steps 5", "--steps 5: a tournament takes 20 updates, two times --trial"),
+    Bad("second tasks of two languages", SECOND.replace("--language aa ", ""), "corpus holds aa, bb: say which with --language"),
+    Bad("a sampling rate without features", SECOND + " --sample-rate 44100", "no features for a sampling rate of 44100 Hz; expected 16000 or 8000"),
+    Bad("words of pictures", SECOND.replace("corpus", "pictures") + " --first words", "unknown source 'words' in --first; known: classes, shuffled", file("pictures/train/cat/one.png", b"no picture")),
+]  # fmt: skip
+"""A second task: which it is, and how it is learned."""
 
 
 LANGUAGES = [
@@ -552,6 +568,7 @@ def contents(folder: Path) -> dict[str, str]:
         *DESCRIBED,
         *LOOKED_UP,
         *STARTS,
+        *SECONDS,
     ],
     ids=lambda bad: bad.name.replace(" ", "_"),
 )

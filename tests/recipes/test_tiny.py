@@ -16,6 +16,7 @@ from recipes import (
     asr_multilingual,
     asr_new_language,
     asr_new_speaker,
+    asr_second_task,
     asr_self_supervised,
     asr_unseen_words,
     image_attributes,
@@ -162,17 +163,23 @@ def test_the_layer_experiment_on_words_and_voices(
     assert all(value.equal(theirs[name]) for name, value in model.encoder.state_dict().items()), "kept to the byte"
 
 
-def test_the_layer_experiment_on_pictures(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def four_animals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures of one colour each."""
+    folder = tmp_path_factory.mktemp("pictures")
     for part, label in product(("train", "test"), ("cat", "dog", "fox", "owl")):
-        (tmp_path / "pictures" / part / label).mkdir(parents=True)
+        (folder / part / label).mkdir(parents=True)
         for at in range(3):
-            Image.new("RGB", (8, 8), (20 * at, 60 * ord(label[0]) % 256, 0)).save(
-                tmp_path / "pictures" / part / label / f"{at}.png"
-            )
+            colour = (20 * at, 60 * ord(label[0]) % 256, 0)
+            Image.new("RGB", (8, 8), colour).save(folder / part / label / f"{at}.png")
+    return folder
+
+
+def test_the_layer_experiment_on_pictures(four_animals: Path, tmp_path: Path) -> None:
     arguments = [
         "--tiny",
         "--data",
-        str(tmp_path / "pictures"),
+        str(four_animals),
         "--source",
         "classes",
         "--examples",
@@ -189,6 +196,38 @@ def test_the_layer_experiment_on_pictures(tmp_path: Path) -> None:
         ("RnB", "", 2),
     ]
     assert "Kept from the input side, A = classes" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_a_second_task_leaves_the_first_alone(
+    spoken_words: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--tiny", "--data", str(spoken_words), "--first", "voices", "shuffled", "--device", "cpu"]
+    arguments += ["--seeds", "0", "1", "--out", str(tmp_path)]
+    assert command(asr_second_task.main, asr_second_task.Config, arguments) == 0
+    tables = json.loads((tmp_path / "metrics.json").read_text())["tables"]
+    methods = ("scratch", "full", "progressive", "progressive_without_laterals", "pathnet")
+    rows = {(row["seed"], row["case"], row["method"]): row for row in tables["second_task"]}
+    assert list(rows) == list(product((0, 1), ("voices", "shuffled"), methods))
+    for (_, case, method), row in rows.items():
+        if method.startswith("progressive") or method == "pathnet":
+            assert row["first_error_after"] == row["first_error_before"], (case, method)
+    assert {row["seeds"] for row in tables["seeds"]} == {2}
+    assert "The second task" in (tmp_path / "report.html").read_text()
+    capsys.readouterr()
+    assert command(asr_second_task.main, asr_second_task.Config, [*arguments, "--resume"]) == 0
+    assert "step 2/8" not in "".join(capsys.readouterr()), "not trained again"
+    assert json.loads((tmp_path / "metrics.json").read_text())["tables"] == tables
+
+
+def test_a_second_task_on_pictures(four_animals: Path, tmp_path: Path) -> None:
+    arguments = ["--tiny", "--data", str(four_animals), "--first", "classes", "shuffled", "--examples", "4"]
+    arguments += ["--methods", "full", "pathnet", "--device", "cpu", "--out", str(tmp_path)]
+    assert command(asr_second_task.main, asr_second_task.Config, arguments) == 0
+    tables = json.loads((tmp_path / "metrics.json").read_text())["tables"]
+    assert [(row["case"], row["method"]) for row in tables["second_task"]] == list(
+        product(("classes", "shuffled"), ("full", "pathnet"))
+    )
+    assert all(0 <= row["shared"] <= row["second"] <= 3 * 3 for row in tables["paths"])
 
 
 def test_words_never_heard_are_looked_up(spoken_words: Path, tmp_path: Path) -> None:
