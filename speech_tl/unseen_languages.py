@@ -33,15 +33,14 @@ def held_out(data: Mapping[str, Words], wanted: Sequence[str], *, seed: int) -> 
     Raises:
         InputError: a language is not in the data, or fewer than two are left to train on.
     """
-    count = int(wanted[0]) if len(wanted) == 1 and wanted[0].isdigit() else len(set(wanted))
-    if not 1 <= count <= len(data) - 2:
-        raise InputError(f"{count} languages to hold out of {len(data)}: expected 1 to {len(data) - 2}")
-    if wanted[0].isdigit():
-        return tuple(sorted(sorted(data, key=lambda code: draw(code, seed))[:count]))
-    for code in wanted:
+    drawn = len(wanted) == 1 and wanted[0].isdigit()
+    for code in () if drawn else wanted:
         if code not in data:
             raise unknown_name("language", code, data, where="--hold-out")
-    return tuple(sorted(set(wanted)))
+    count = int(wanted[0]) if drawn else len(set(wanted))
+    if not 1 <= count <= len(data) - 2:
+        raise InputError(f"{count} languages to hold out of {len(data)}: expected one or more, and two to train on")
+    return tuple(sorted(sorted(data, key=lambda code: draw(code, seed))[:count] if drawn else set(wanted)))
 
 
 def train(

@@ -10,7 +10,7 @@ from speech_tl.data.splits import draw
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.phonology import inventories
 from speech_tl.phonology.inventories import Inventory
-from speech_tl.phonology.phones import segments
+from speech_tl.phonology.phones import segments, signatures
 
 
 @dataclass(frozen=True)
@@ -74,16 +74,12 @@ def _inventory(source: str, code: str, own: Sequence[Utterance], rewrite: Mappin
     """Of `LANGUAGE/inventory/allophone.txt` in the folder; where there is none, the phones of the words."""
     said = sorted({phone for utterance in own for phone in utterance.text.split()})
     file = Path(source).expanduser() / code / "inventory" / "allophone.txt"
-    if not file.is_file():
-        return Inventory.of(said)
-    table: dict[str, tuple[str, ...]] = {}
-    for phoneme, phones in inventories.read(file).allophones:
-        meant = rewrite.get(phoneme, phoneme)
-        spoken = (rewrite.get(phone, phone) for phone in phones)
-        table[meant] = tuple(dict.fromkeys((*table.get(meant, ()), *spoken)))
-    inventory = Inventory(tuple(table.items()))
+    inventory = inventories.read(file) if file.is_file() else Inventory.of(said)
+    inventory = inventory.rewritten(rewrite)
     try:
         inventory.encode(said)
+        signatures(inventory.phones)
     except InputError as error:
-        raise InputError(f"{file}: {error}") from None
+        place = file if file.is_file() else f"{source}, {code}"
+        raise InputError(f"{place}: {error}") from None
     return inventory

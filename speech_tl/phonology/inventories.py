@@ -55,6 +55,14 @@ class Inventory:
         spoken = {phone: at for at, (_, phones) in enumerate(self.allophones, 1) for phone in phones if own[phone] == 1}
         return spoken | {phoneme: at for at, phoneme in enumerate(self.phonemes, 1)}
 
+    def rewritten(self, meant: Mapping[str, str]) -> "Inventory":
+        """With other signs for some phones; phonemes that become one have the phones of both."""
+        table: dict[str, tuple[str, ...]] = {}
+        for phoneme, phones in self.allophones:
+            own, spoken = meant.get(phoneme, phoneme), (meant.get(phone, phone) for phone in phones)
+            table[own] = tuple(dict.fromkeys((*table.get(own, ()), *spoken)))
+        return Inventory(tuple(table.items()))
+
     def encode(self, phones: Sequence[str]) -> tuple[int, ...]:
         """Indices of a head, in which 0 is the blank.
 
