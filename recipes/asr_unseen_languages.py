@@ -9,6 +9,7 @@ score from each phone's articulation, which then hear the held-out languages wit
 No figure has been measured with it yet.
 """
 
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,16 @@ from speech_tl.data.transcriptions import corpus
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
 from speech_tl.models.phone_heads import HEADS, Head
-from speech_tl.phone_results import Heard, constant_error, coverage_rows, difference_rows, hear, phone_rows, word_rows
+from speech_tl.phone_results import (
+    Heard,
+    constant_error,
+    coverage_rows,
+    covered,
+    difference_rows,
+    hear,
+    phone_rows,
+    word_rows,
+)
 from speech_tl.report import Report, finish
 from speech_tl.systems import Settings
 from speech_tl.training import config as configuration
@@ -86,7 +96,9 @@ def main(config: Config) -> Report:
     heard: dict[Head, list[Heard]] = {head: [] for head in (HEADS if len(heads) > 1 else heads)}
     known, coverage = model.heads.phones, []
     for code in held:
-        coverage += coverage_rows(data[code], known)
+        lacking = covered(data[code], known)
+        print(f"{code}: {lacking}", file=sys.stderr)
+        coverage += coverage_rows(code, lacking)
         for head, own in hear(model, data[code], data[code].clips(model.rate), heads=tuple(heard)).items():
             heard[head] += own
     constant, error = constant_error([each.said for each in heard[heads[0]]], said)

@@ -20,7 +20,7 @@ from speech_tl.metrics import Errors, confusions, errors
 from speech_tl.models.decoding import greedy
 from speech_tl.models.phone_heads import HEADS, Head, PhoneRecogniser
 from speech_tl.models.word_search import words
-from speech_tl.phonology.inventories import coverage
+from speech_tl.phonology.inventories import Coverage, coverage
 from speech_tl.phonology.lexicon import Lexicon, PrefixTree, prefix_tree
 from speech_tl.results import Row
 
@@ -41,6 +41,8 @@ class Heard:
     found: str
     """The best word of the lexicon."""
     lexicon_size: int
+    by_length: float
+    """The probability of finding it by nothing but how long it takes (`found_by_length`)."""
 
     @property
     def errors(self) -> Errors:
@@ -60,12 +62,13 @@ def hear(
     entries = {" ".join(phones): (" ".join(phones),) for phones in said}
     tree = prefix_tree(Lexicon(entries), units=lambda text: inventory.encode(text.split())) if lexicon else None
     found: dict[Head, list[Heard]] = {head: [] for head in heads}
-    for phones, (own, opinions) in zip(said, _opinions(model, language, clips, heads), strict=True):
+    lengths = found_by_length(said, clips.lengths)
+    for phones, length, (own, opinions) in zip(said, lengths, _opinions(model, language, clips, heads), strict=True):
         reference = inventory.decode(inventory.encode(phones))
         for head, log_probs in opinions.items():
             written = inventory.decode(greedy(log_probs[None], torch.tensor([own]))[0])
             word = _best(log_probs[:own], tree) if tree is not None else ""
-            found[head].append(Heard(language.code, reference, written, " ".join(phones), word, len(entries)))
+            found[head].append(Heard(language.code, reference, written, " ".join(phones), word, len(entries), length))
     return found
 
 
@@ -89,6 +92,17 @@ def _opinions(
         for at, own in enumerate(frames.tolist()):
             yield own, {head: log_probs[at].cpu() for head, log_probs in opinions.items()}
     model.train(training)
+
+
+def found_by_length(said: Sequence[Phones], samples: Sequence[int]) -> list[float]:
+    """For each clip the probability of its word, drawn from those whose number of phones fits its length best.
+
+    That is what a lexicon gives away to one who hears when a word begins and ends, at the language's mean rate.
+    """
+    rate = sum(map(len, said)) / sum(samples)  # phones per sample
+    sizes = Counter(map(len, set(said)))
+    fitting = [min(sizes, key=lambda size: abs(size - rate * own)) for own in samples]
+    return [(len(phones) == size) / sizes[size] for phones, size in zip(said, fitting, strict=True)]
 
 
 def phone_rows(heard: Mapping[Head, Sequence[Heard]], known: Sequence[str]) -> list[Row]:
@@ -123,7 +137,7 @@ def phone_rows(heard: Mapping[Head, Sequence[Heard]], known: Sequence[str]) -> l
 
 
 def word_rows(heard: Mapping[Head, Sequence[Heard]]) -> list[Row]:
-    """The table `words`: accuracy among a language's own words against chance, which draws one of them."""
+    """The table `words`: accuracy among a language's own words, against chance and against their length alone."""
     rows = []
     for language, head, own in _by_language(heard):
         right = [each.found == each.word for each in own]
@@ -136,6 +150,7 @@ def word_rows(heard: Mapping[Head, Sequence[Heard]]) -> list[Row]:
                 "accuracy_low": accuracy.low,
                 "accuracy_high": accuracy.high,
                 "chance": 100 * sum(1 / each.lexicon_size for each in own) / len(own),
+                "by_length": 100 * sum(each.by_length for each in own) / len(own),
                 "utterances": len(own),
             }
         )
@@ -169,18 +184,23 @@ def constant_error(said: Sequence[Phones], trained: Sequence[Phones]) -> tuple[s
     return phone, sum((errors(phones, (phone,)) for phones in said), Errors()).rate
 
 
-def coverage_rows(language: Words, known: Sequence[str]) -> list[Row]:
-    """The table `coverage`: phones of the words that the training lacks, and what stands for each."""
+def covered(language: Words, known: Sequence[str]) -> Coverage:
+    """What of a language's words a recogniser that was trained on the phones `known` cannot hear as it is."""
     said = {" ".join(phones): phones for phones in language.phones}
+    return coverage(tuple(said), said, known)
+
+
+def coverage_rows(language: str, found: Coverage) -> list[Row]:
+    """The table `coverage`: phones that the training lacks, how many times they occur and what stands for each."""
     return [
         {
-            "language": language.code,
+            "language": language,
             "phone": each.phone,
-            "words": count,
+            "times": count,
             "nearest": each.nearest,
             "distance": each.distance,
         }
-        for each, count in coverage(tuple(said), said, known).replaced
+        for each, count in found.replaced
     ]
 
 

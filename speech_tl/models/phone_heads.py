@@ -52,9 +52,8 @@ class PhoneHeads(nn.Module):
     def __init__(self, width: int, phones: Sequence[str]) -> None:
         super().__init__()
         self.phones = tuple(phones)
-        self.attributes = _present_or_absent(self.phones).shape[1]
         self.rows = nn.Linear(width, 1 + len(self.phones))
-        self.features = nn.Linear(width, 1 + self.attributes)
+        self.features = nn.Linear(width, 1 + _present_or_absent(self.phones).shape[1])
         self._columns: dict[Inventory, Columns] = {}  # what is worked out once
 
     def columns(self, inventory: Inventory) -> Columns:

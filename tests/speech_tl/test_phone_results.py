@@ -14,7 +14,9 @@ from speech_tl.phone_results import (
     Heard,
     constant_error,
     coverage_rows,
+    covered,
     difference_rows,
+    found_by_length,
     hear,
     phone_rows,
     word_rows,
@@ -23,7 +25,7 @@ from speech_tl.phonology.inventories import Inventory
 
 
 def heard(language: str, said: str, written: str, found: str) -> Heard:
-    return Heard(language, tuple(said), tuple(written), said, found, 4)
+    return Heard(language, tuple(said), tuple(written), said, found, 4, 0.5)
 
 
 ROWS = [heard("aa", "tad", "tat", "tad"), heard("aa", "da", "a", "tad"), heard("bb", "tata", "tata", "tata")]
@@ -42,11 +44,18 @@ def test_phone_errors_and_phones_never_trained_on() -> None:
 
 def test_words_against_chance() -> None:
     rows = word_rows({"phones": ROWS})
-    assert [(row["language"], row["accuracy"], row["chance"]) for row in rows] == [
-        ("aa", 50, 25),
-        ("bb", 100, 25),
-        ("all", pytest.approx(200 / 3), 25),
+    assert [(row["language"], row["accuracy"], row["chance"], row["by_length"]) for row in rows] == [
+        ("aa", 50, 25, 50),
+        ("bb", 100, 25, 50),
+        ("all", pytest.approx(200 / 3), 25, 50),
     ]
+
+
+def test_words_by_nothing_but_their_length() -> None:
+    """6 phones in 6 seconds: two words of one phone share a second, the third is the only one of 4 phones."""
+    said = [("a",), ("o",), tuple("tata")]
+    assert found_by_length(said, [1, 1, 4]) == [0.5, 0.5, 1]
+    assert found_by_length(said, [4, 1, 1]) == [0, 0.5, 0]
 
 
 def test_heads_are_compared_on_the_same_words() -> None:
@@ -77,6 +86,6 @@ def test_a_language_is_heard_by_every_head(tmp_path: Path) -> None:
         assert [each.said for each in own] == [("t", "a", "d"), ("d", "a")]
         assert all(each.found in ("t a d", "d a") and each.lexicon_size == 2 for each in own)
     assert [each.found for each in hear(model, language, clips, heads=("both",), lexicon=False)["both"]] == ["", ""]
-    assert coverage_rows(language, model.heads.phones) == [
-        {"language": "aa", "phone": "d", "words": 2, "nearest": "t", "distance": pytest.approx(1 / 24)}
+    assert coverage_rows("aa", covered(language, model.heads.phones)) == [
+        {"language": "aa", "phone": "d", "times": 2, "nearest": "t", "distance": pytest.approx(1 / 24)}
     ]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoConfig, AutoModel
 
 from speech_tl.errors import InputError
 from speech_tl.models import phone_heads
@@ -94,3 +95,14 @@ def test_saved_and_loaded(model: PhoneRecogniser, tmp_path: Path) -> None:
     save_state(tmp_path / phone_heads.FILE, {"format": 99})
     with pytest.raises(InputError, match="is no recogniser of phones of format 1"):
         phone_heads.load(tmp_path)
+
+
+def test_any_pretrained_encoder_plugs_in(tmp_path: Path) -> None:
+    size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    AutoModel.from_config(AutoConfig.for_model("wav2vec2-bert", **size)).save_pretrained(tmp_path / "encoder")
+    model = phone_heads.build(str(tmp_path / "encoder"), TRAINED).eval()
+    phone_heads.save(model, tmp_path)
+    audio, samples, inventory = torch.randn(1, 8000), torch.tensor([8000]), Inventory.of("bdu")
+    with torch.inference_mode():
+        said, again = (each.opinions(audio, samples, inventory) for each in (model, phone_heads.load(tmp_path)))
+    assert said[0]["both"].equal(again[0]["both"]) and said[0]["both"].shape == (1, int(said[1]), 4)
