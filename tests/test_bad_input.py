@@ -33,6 +33,7 @@ import recipes.asr_new_language as new_language
 import recipes.asr_new_speaker as new_speaker
 import recipes.asr_second_task as second_task
 import recipes.asr_self_supervised as self_supervised
+import recipes.asr_unseen_languages as unseen_languages
 import recipes.asr_unseen_words as unseen_words
 import recipes.image_attributes as image_attributes
 import recipes.layer_transfer as layer_transfer
@@ -49,6 +50,7 @@ COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "recipes.asr_multilingual": lambda words: command(recipe.main, recipe.Config, words),
     "recipes.asr_new_language": lambda words: command(new_language.main, new_language.Config, words),
     "recipes.image_attributes": lambda words: command(image_attributes.main, image_attributes.Config, words),
+    "recipes.asr_unseen_languages": lambda words: command(unseen_languages.main, unseen_languages.Config, words),
     "recipes.asr_unseen_words": lambda words: command(unseen_words.main, unseen_words.Config, words),
     "recipes.asr_distillation": lambda words: command(distillation.main, distillation.Config, words),
     "recipes.asr_domain_adversarial": lambda words: command(domain_adversarial.main, domain_adversarial.Config, words),
@@ -441,6 +443,27 @@ LOOKED_UP = [
 ]  # fmt: skip
 """Words that are looked up by their sounds."""
 
+UNHEARD = "recipes.asr_unseen_languages --data corpus --hold-out aa --tiny --device cpu --out unheard"
+
+
+def inventory(text: str) -> Spoil:
+    return file("corpus/aa/inventory/allophone.txt", text)
+
+
+PHONES = [
+    Bad("a language to hold out that there is not", UNHEARD + " --hold-out ab", "unknown language 'ab' in --hold-out; .*known: aa, bb"),
+    Bad("all languages held out", UNHEARD + " --hold-out aa bb", "2 languages to hold out of 2: expected one or more, and two to train on"),
+    Bad("more languages held out than there are", UNHEARD + " --hold-out 12", "12 languages to hold out of 2"),
+    Bad("transcripts that are no IPA", UNHEARD, r"'5' \(U\+0035\) in 'o5' in .*row 3 is no IPA; expected phones", lambda folder: respell(folder, "o5")),
+    Bad("letters that nobody articulates", UNHEARD, "corpus, aa: 'R' is no phone whose articulation is known", lambda folder: respell(folder, "oRo")),
+    Bad("an empty inventory", UNHEARD, r"allophone\.txt is empty: expected a phoneme and its phones", inventory("")),
+    Bad("an inventory that lacks a phone", UNHEARD, r"allophone\.txt: 'n' is no phoneme of the inventory", inventory("o\ne\nt\nw\n")),
+    Bad("an inventory of phones without signatures", UNHEARD, r"allophone\.txt: 'R' is no phone whose articulation is known", inventory("o\ne\nt\nw\nn R\n")),
+    Bad("a column of IPA that there is not", UNHEARD + " --column ipa", "unknown column 'ipa' in --column; .*known: text"),
+    Bad("a rewriting that is none", UNHEARD + " --rewrite q", "--rewrite got 'q'; expected WRITTEN=MEANT"),
+]  # fmt: skip
+"""Languages never heard."""
+
 LAYERS = "recipes.layer_transfer --data corpus --language aa --tiny --device cpu --out layers"
 KEPT = [
     Bad("a treatment that there is not", LAYERS + " --treatments AnC", "AnC"),
@@ -569,6 +592,7 @@ def contents(folder: Path) -> dict[str, str]:
         *LOOKED_UP,
         *STARTS,
         *SECONDS,
+        *PHONES,
     ],
     ids=lambda bad: bad.name.replace(" ", "_"),
 )

@@ -56,6 +56,7 @@ FLOORS = {
     "speech_tl.evaluate": 4,
     "speech_tl.transcribe": 4,
     "speech_tl.sequences": 4,
+    "speech_tl.phone_results": 4,
     "speech_tl.systems": 5,
     "speech_tl.second_tasks": 5,
     "speech_tl.flags": 6,
@@ -65,6 +66,7 @@ FLOORS = {
     "speech_tl.tasks": 6,
     "speech_tl.unseen_words": 6,
     "speech_tl.speech_domains": 6,
+    "speech_tl.unseen_languages": 6,
     "speech_tl.recommendation": 7,
     "recipes": 8,
 }

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from recipes import (
     asr_new_speaker,
     asr_second_task,
     asr_self_supervised,
+    asr_unseen_languages,
     asr_unseen_words,
     image_attributes,
     image_domain_adversarial,
@@ -257,6 +258,29 @@ def test_words_never_heard_are_looked_up(spoken_words: Path, tmp_path: Path) -> 
     ]
     assert {row["unseen_among_unseen"] for row in rows} == {100.0}, "one word has no rival"
     assert {(row["corpus"], row["draw"]) for row in rows} == {("fi", 0)}
+
+
+def test_languages_never_heard(tiny_speech: Path, tmp_path: Path) -> None:
+    """Voices of four languages that, as far as their table says, say words in IPA."""
+    head, *rows = csv.reader((tiny_speech / "metadata.csv").read_text(encoding="utf-8").splitlines())
+    for at, row in enumerate(rows):
+        row[1] = ("tɑk", "si", "pod͡ʒu" if row[2] == "fi" else "podu")[at % 3]
+        (tmp_path / row[0]).parent.mkdir(exist_ok=True)
+        (tmp_path / row[0]).symlink_to(tiny_speech / row[0])
+    with (tmp_path / "metadata.csv").open("w", encoding="utf-8", newline="") as table:
+        csv.writer(table).writerows([head, *rows])
+    arguments = ["--tiny", "--steps", "4", "--data", str(tmp_path), "--hold-out", "fi", "--device", "cpu"]
+    arguments += ["--out", str(tmp_path / "run")]
+    assert command(asr_unseen_languages.main, asr_unseen_languages.Config, arguments) == 0
+    tables = json.loads((tmp_path / "run" / "metrics.json").read_text())["tables"]
+    heads = ["phones", "signatures", "both"]
+    assert [(row["language"], row["head"]) for row in tables["phones"]] == [
+        (language, head) for language in ("fi", "all") for head in heads
+    ]
+    assert {row["unseen_phones"] for row in tables["phones"]} == {1}
+    assert [(row["phone"], row["nearest"]) for row in tables["coverage"]] == [("d͡ʒ", "d")]
+    assert [row["chance"] for row in tables["words"]] == pytest.approx(6 * [100 / 3])
+    assert [(row["head"], row["against"]) for row in tables["differences"]] == list(combinations(heads, 2))
 
 
 def test_digits_over_photographs(shared_data: Path, tmp_path: Path) -> None:
