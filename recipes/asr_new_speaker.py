@@ -66,6 +66,8 @@ class Config(flags.Run):
     """Of enrolment; what a speaker has beyond the most of them is tested on."""
     unheard_texts: bool = False
     """Enrol on half of the texts and test on the other half: is it the voice that was learned, or the words?"""
+    carry: str = ""
+    """Another language of the checkpoint in which the same speakers are tested too: does the voice carry over?"""
     pseudo_labels: float | None = None
     """Learn from what the checkpoint itself writes, where its confidence is at least so many percent, and not from the
     transcripts, which then serve to test only."""
@@ -97,6 +99,7 @@ def main(config: Config) -> Report:
         unheard_texts=config.unheard_texts,
         seed=config.seed,
     )
+    carried = _in_other_language(config, model, [session.speaker for session in found])
     others, trained = _source(config, model, language)
     source, replay = _clips(model, others), _examples(model, trained) if config.replay else None
     known = _heard(model, source)
@@ -111,20 +114,23 @@ def main(config: Config) -> Report:
             adapted, facts = _adapted(config, model, enrolled, replay, name, method)
 
             # Evaluate
-            cells.append(
-                Cell(
-                    "speaker",
-                    session.speaker,
-                    method,
-                    seconds,
-                    config.seed,
-                    _heard(adapted, test),
-                    _others(known, session.speaker),
-                    _others(_heard(adapted, source), session.speaker),
-                    trained_parameters=facts["trained_parameters"],
-                    cpu_seconds=facts["cpu_seconds"],
+            before, after = (_others(each, session.speaker) for each in (known, _heard(adapted, source)))
+            tested = {"speaker": test} | ({"carried": carried[session.speaker]} if carried else {})
+            for case, clips in tested.items():
+                cells.append(
+                    Cell(
+                        case,
+                        session.speaker,
+                        method,
+                        seconds,
+                        config.seed,
+                        _heard(adapted, clips),
+                        before,
+                        after,
+                        trained_parameters=facts["trained_parameters"],
+                        cpu_seconds=facts["cpu_seconds"],
+                    )
                 )
-            )
     measured = tables(cells, base="unadapted")
     return finish(
         "asr_new_speaker",
@@ -170,6 +176,21 @@ def _writable(utterances: Sequence[Utterance], model: ctc.MultilingualCTC, langu
             raise InputError(f"{said}: {' '.join(map(repr, strange))}; is it the right language?")
         print(f"{said} and are left out: {' '.join(map(repr, strange))}", file=sys.stderr)
     return [u for u in utterances if not missing[u.key]]
+
+
+def _in_other_language(config: Config, model: ctc.MultilingualCTC, voices: Sequence[str]) -> Mapping[str, Clips]:
+    """Speaker -> all clips in the language of --carry; empty where none is named."""
+    if not config.carry:
+        return {}
+    _, utterances = _recordings(config.data, config.carry, model)
+    written = _writable(utterances, model, config.carry)
+    found = {}
+    for speaker in voices:
+        own = [utterance for utterance in written if utterance.speaker == speaker]
+        if not own:
+            raise InputError(f"--carry {config.carry}: no recordings of {speaker}; choose others with --speakers")
+        found[speaker] = Clips(own, model.sample_rate(config.carry))
+    return found
 
 
 def _source(

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from itertools import combinations, product
 from pathlib import Path
 
@@ -89,6 +90,20 @@ def test_a_new_voice_gets_a_file_that_transcribe_takes(
     clip = next(tiny_speech.rglob("*.wav"), None) or next(tiny_speech.rglob("*.flac"))
     heard = ["--checkpoint", str(run), "--language", "fi", "--speaker", str(voices[0]), "--device", "cpu", str(clip)]
     assert command(transcribe.main, transcribe.Config, heard) == 0
+
+
+def test_a_voice_is_carried_into_another_language(run: Path, tiny_speech: Path, tmp_path: Path) -> None:
+    corpus = tmp_path / "both"
+    shutil.copytree(tiny_speech, corpus)
+    table = (corpus / "metadata.csv").read_text().replace(",sw-", ",fi-")  # the same speakers in Swahili
+    (corpus / "metadata.csv").write_text(table)
+    arguments = ["--tiny", "--checkpoint", str(run), "--data", str(corpus), "--language", "fi", "--device", "cpu"]
+    arguments += ["--carry", "sw", "--speakers", "fi-m1", "--seconds", "2", "--methods", "unadapted", "input_layers"]
+    assert command(asr_new_speaker.main, asr_new_speaker.Config, [*arguments, "--out", str(tmp_path / "voice")]) == 0
+    tables = json.loads((tmp_path / "voice" / "metrics.json").read_text())["tables"]
+    assert {(row["case"], row["method"]) for row in tables["curve"]} == {
+        (case, method) for case in ("speaker", "carried") for method in ("unadapted", "input_layers")
+    }
 
 
 def test_students_stand_under_their_teacher(run: Path, tiny_speech: Path, tmp_path: Path) -> None:
