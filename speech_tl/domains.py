@@ -42,10 +42,10 @@ Method = Literal[
 ]
 METHODS: tuple[Method, ...] = get_args(Method)
 BOUNDS: tuple[Method, ...] = ("source_only", "target_supervised")
-QUICK = 10.0
+QUICK = 3.0
 """Times the learning rate for the domain classifier: one that lags behind is fooled by features that only turn."""
-SLOW = 0.1
-"""Times the learning rate for the network in ADDA, which nothing but the domain classifier holds in place."""
+SLOW = 0.2
+"""Times the learning rate for the network where it fights the domain classifier, who must be able to follow."""
 SURE = (0.95, 0.8)
 """Self-training believes predictions of at least this probability, at the start and at the end."""
 MEASURED = 1000
@@ -254,7 +254,7 @@ def adapt(
         *(shift.batches(side, generator=streams.generator(name)) for side, name in zip(sides, SIDES, strict=True))
     )
     rates = {name: QUICK for name, _ in network.named_parameters() if name.startswith("domain.")}
-    if method == "adda":
+    if method in ("dann", "adda"):
         rates |= {name: SLOW for name, _ in network.named_parameters() if name.startswith("body.")}
     chosen = method not in BOUNDS
     history = fit(
