@@ -128,7 +128,7 @@ def decoding(heard: Sequence[Tensor], clips: Clips, lexicon: Lexicon) -> list[di
     Args:
         heard: what `hear` found in the clips.
     """
-    seconds = sum(clips[index].numel() for index in range(len(clips))) / clips.sample_rate
+    seconds = 3600 * clips.hours
     rows: list[dict[str, float | int | str]] = []
     for name, made in searches().items():
         began = process_time()

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from speech_tl.models.word_network import BEAM, Network, Sentence
 
-WIDTH = 1000
-"""Hypotheses kept after each frame; histories of words are never joined here."""
+WIDTH = 500
+"""Hypotheses kept after each frame. They are rows of words, never joined as the other search's states are, so that on
+noise it may drop the best."""
 
 
 class Flashlight:

@@ -61,7 +61,7 @@ def many_words(network: Network) -> Lookup:
 
 
 def searches() -> dict[str, Callable[[Network], Search]]:
-    """What is installed, the best last; all find the same words."""
+    """What is installed, the fastest last."""
     found: dict[str, Callable[[Network], Search]] = {"numpy": Beam}
     if find_spec("flashlight"):
         from speech_tl.models.lexicon_flashlight import Flashlight

@@ -162,7 +162,7 @@ def test_both_searches_find_the_same_words(heard: Callable[[Network, int], Float
     for seed in range(200):
         own = network(tmp_path, seed)
         log_probs = heard(own, seed)
-        ours, theirs = Beam(own)(log_probs), Flashlight(own)(log_probs)
+        ours, theirs = Beam(own)(log_probs), Flashlight(own, width=1000)(log_probs)
         assert ours and theirs
         assert ours.score == pytest.approx(theirs.score, rel=1e-5, abs=1e-4)
         if ours.words != theirs.words:
