@@ -86,24 +86,25 @@ def main(config: Config) -> Report:
     # Evaluate
     trained = {word: sounds for language in data.values() for word, sounds in _trained(language).items()}
     facts = {"corpus": code, "draw": config.seed}
-    rows = []
+    rows, lexica = [], (own, *_with_distractors(config, own, held))
     for middle in (False, True):
         heard = unseen_words.hear(system.model, whole.test, language=code, middle=middle)
         among_unseen = unseen_words.look_up(heard, whole.test, prefix_tree(own.of(held)))
-        for lexicon in (own, *_with_distractors(config, own, held)):
+        for lexicon in lexica:
             among_all = unseen_words.look_up(heard, whole.test, prefix_tree(lexicon))
             found = unseen_words.row(among_all, among_unseen, held, lexicon)
             block = {"block": "middle" if middle else "last"}
             rows.append({**facts, **block, **found, **unseen_words.never_heard(held, trained, own)})
+    decoding = [row for lexicon in lexica for row in unseen_words.decoding(heard, whole.test, lexicon)]
     return finish(
         "asr_unseen_words",
         config.out,
         seed=config.seed,
         device=chosen(config.device),
         began=began,
-        tables={"words": rows},
+        tables={"words": rows, "decoding": decoding},
         notes=notes,
-        shown=("words",),
+        shown=("words", "decoding"),
     )
 
 

@@ -24,11 +24,13 @@ from speech_tl.captions import FORMATS, Transcript, Word
 from speech_tl.data import audio
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
-from speech_tl.models import voices, word_search
+from speech_tl.models import voices
 from speech_tl.models.ctc import PHONE_HEAD, MultilingualCTC, load
 from speech_tl.models.decoding import BLANK, Span, align, greedy
 from speech_tl.models.identification import LanguageCalibration, head_scores
-from speech_tl.phonology.lexicon import PrefixTree, prefix_tree, read
+from speech_tl.models.lookup import Lookup, Spoken, many_words, one_word
+from speech_tl.models.word_network import Network, language_model
+from speech_tl.phonology.lexicon import prefix_tree, read
 from speech_tl.training.config import command
 
 CORE, CONTEXT = 20.0, 2.0
@@ -57,6 +59,14 @@ class Config:
     """Words and their IPA, tab separated: what is said between two pauses is one of these words, trained on or not."""
     phrases: Path | None = None
     """A text file of phrases of these words, one on each line: what is said between two pauses is one of them."""
+    words: Literal["one", "many"] = "one"
+    """Between two pauses: one word (or phrase), or any row of them."""
+    lm: Path | None = None
+    """How probable words are after others, for --words many: an n-gram model over them, an ARPA file."""
+    lm_weight: float = 1.0
+    """Of its logarithms against the sounds'."""
+    word_score: float = 0.0
+    """Nats for each of many words; below 0 for fewer and longer ones."""
     least: float = 0.0
     """Confidence (%) below which a word of the lexicon is not believed and written as "?"."""
     format: Literal["text", "json", "srt", "vtt", "textgrid"] = "text"
@@ -72,14 +82,14 @@ def transcribe(
     path: str | Path,
     *,
     language: str = "auto",
-    tree: PrefixTree | None = None,
+    lookup: Lookup | None = None,
     least: float = 0.0,
 ) -> Transcript:
     """A file of any length, in bounded memory.
 
     Args:
-        tree: what is said between two pauses is looked up in it by its sounds; else the language's head writes.
-        least: confidence (%) below which a word of the tree is written as `UNKNOWN`.
+        lookup: hears words in what is said between two pauses by its sounds; else the language's head writes.
+        least: confidence (%) below which such a word is written as `UNKNOWN`.
 
     Raises:
         InputError: the file cannot be read, or the language cannot be told.
@@ -88,12 +98,12 @@ def transcribe(
     if language == "auto":
         language, probability = identify(model, path)
     step = _samples_per_frame(model, language) / model.sample_rate(language)  # seconds
-    if tree is None:
+    if lookup is None:
         space, hear = _space(model, language), partial(model.log_probabilities, language=language)
         written = partial(_words, model, language=language, step=step)
     else:
         space, hear = None, partial(model.sounds, language=language)
-        written = partial(_looked_up, tree, least=least, step=step)
+        written = partial(_looked_up, lookup, least=least, step=step)
     words: list[Word] = []
     pending, frames, seconds = None, 0, 0.0  # (T, V), how many went before, read so far
     for piece, seconds in _pieces(model, path, language, hear):  # noqa: B007 - the last one counts
@@ -193,15 +203,16 @@ def _words(model: MultilingualCTC, log_probs: Tensor, *, language: str, start: f
     return words
 
 
-def _looked_up(tree: PrefixTree, log_probs: Tensor, *, least: float, start: float, step: float) -> list[Word]:
-    """What is said between pauses in (T, P) log-probabilities of sounds, each the best word of the tree."""
+def _looked_up(lookup: Lookup, log_probs: Tensor, *, least: float, start: float, step: float) -> list[Word]:
+    """What is said between pauses in (T, P) log-probabilities of sounds, in words of a lexicon."""
     found = []
     for first, last in _said(log_probs, step=step):
         own = log_probs[first:last]
-        heard = word_search.words(own, tree) or word_search.words(own, tree, beam=inf)
-        confidence = 100 * exp((heard[0].score - word_search.free(own)) / len(own)) if heard else 0.0
-        text = heard[0].word if heard and confidence >= least else UNKNOWN
-        found.append(Word(text, round(start + first * step, 3), round(start + last * step, 3), min(100.0, confidence)))
+        for word in lookup(own) or [Spoken(UNKNOWN, 0, len(own) - 1, -inf)]:
+            confidence = min(100.0, 100 * exp(word.score))
+            text = word.word if confidence >= least else UNKNOWN
+            begin, end = first + word.first, first + word.last + 1
+            found.append(Word(text, round(start + begin * step, 3), round(start + end * step, 3), confidence))
     return found
 
 
@@ -236,12 +247,12 @@ def main(config: Config) -> None:
         LanguageCalibration.of(model)  # refuse before any file is read
     if config.out:
         config.out.mkdir(parents=True, exist_ok=True)
-    tree = _tree(config, model)
+    lookup = _lookup(config, model)
     failures: list[InputError] = []
     for file, target in zip(files, targets, strict=True):
         started = time.monotonic()
         try:
-            transcript = transcribe(model, file, language=config.language, tree=tree, least=config.least)
+            transcript = transcribe(model, file, language=config.language, lookup=lookup, least=config.least)
         except InputError as error:
             failures.append(error)
             if len(files) > 1:
@@ -261,14 +272,23 @@ def main(config: Config) -> None:
         raise failures[0] if len(files) == 1 else InputError(f"{len(failures)} of {len(files)} files failed")
 
 
-def _tree(config: Config, model: MultilingualCTC) -> PrefixTree | None:
+def _lookup(config: Config, model: MultilingualCTC) -> Lookup | None:
     """Of --lexicon or --phrases, where they are given."""
     if config.lexicon is None:
         if config.phrases:
             raise InputError("--phrases are made of words: say with --lexicon how these are pronounced")
+        if config.lm or config.words == "many":
+            flag = "--lm" if config.lm else "--words many"
+            raise InputError(f"{flag} is for the words of a lexicon: say with --lexicon how these are pronounced")
         return None
     if not 0 <= config.least <= 100:
         raise InputError(f"--least {config.least:g}: expected a percentage, such as 40")
+    if config.lm and config.words == "one":
+        raise InputError("--lm weighs words after others, and between two pauses is one: add --words many")
+    if config.word_score and config.words == "one":
+        raise InputError(f"--word-score {config.word_score:g} is for each of many words: add --words many")
+    if config.lm_weight != 1 and not config.lm:
+        raise InputError(f"--lm-weight {config.lm_weight:g}: there is no --lm to weigh")
     if PHONE_HEAD not in model.heads:
         raise InputError(f"--lexicon: {config.checkpoint} was trained without phones, by which words are looked up")
     lexicon = read(config.lexicon)
@@ -278,7 +298,11 @@ def _tree(config: Config, model: MultilingualCTC) -> PrefixTree | None:
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"--phrases {config.phrases} cannot be read ({error})") from None
         lexicon = lexicon.phrases([line.strip() for line in lines if line.strip()], where=str(config.lexicon))
-    return prefix_tree(lexicon)
+    tree = prefix_tree(lexicon)
+    if config.words == "one":
+        return one_word(tree)
+    lm = language_model(config.lm, tree) if config.lm else None
+    return many_words(Network(tree, lm, config.lm_weight, config.word_score))
 
 
 def _targets(config: Config, files: list[str]) -> list[Path | None]:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf
+from time import process_time
 
 import torch
 from torch import Tensor
@@ -18,8 +19,10 @@ from speech_tl.data.preparation import Language
 from speech_tl.data.splits import draw
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.models.ctc import MultilingualCTC
+from speech_tl.models.lookup import searches
+from speech_tl.models.word_network import Network
 from speech_tl.models.word_search import BEAM, Heard, words
-from speech_tl.phonology.lexicon import Lexicon, PrefixTree
+from speech_tl.phonology.lexicon import Lexicon, PrefixTree, prefix_tree
 from speech_tl.zero_shot.compatibility import harmonic_mean
 
 
@@ -116,6 +119,27 @@ def row(among_all: Answers, among_unseen: Answers, held: Collection[str], lexico
         "seen_clips": len(unseen) - sum(unseen),
         "unseen_clips": sum(unseen),
     }
+
+
+def decoding(heard: Sequence[Tensor], clips: Clips, lexicon: Lexicon) -> list[dict[str, float | int | str]]:
+    """The table `decoding`: CPU seconds it takes to make each search for rows of the words ready, from the lexicon on,
+    and to search the clips, as a share of how long these are; without a language model.
+
+    Args:
+        heard: what `hear` found in the clips.
+    """
+    seconds = 3600 * clips.hours
+    rows: list[dict[str, float | int | str]] = []
+    for name, made in searches().items():
+        began = process_time()
+        search = made(Network(prefix_tree(lexicon)))
+        built = process_time()
+        for log_probs in heard:
+            search(log_probs.double().numpy())
+        factor = (process_time() - built) / seconds
+        entries = sum(map(len, lexicon.entries.values()))
+        rows.append({"search": name, "entries": entries, "build_seconds": built - began, "real_time_factor": factor})
+    return rows
 
 
 def _percent(right: Sequence[bool]) -> float:

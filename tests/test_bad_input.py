@@ -439,6 +439,10 @@ LOOKED_UP = [
     Bad("words of which language", UNSEEN.replace("--language aa ", ""), "aa bb: say with --language whose words are held out", lexicon()),
     Bad("a lexicon for a checkpoint without phones", TRANSCRIBE + " --language aa --lexicon words.tsv noise.wav", "run was trained without phones, by which words are looked up", lexicon()),
     Bad("phrases without a lexicon", TRANSCRIBE + " --language aa --phrases words.txt noise.wav", "--phrases are made of words: say with --lexicon"),
+    Bad("a language model without a lexicon", TRANSCRIBE + " --language aa --lm words.arpa noise.wav", "--lm is for the words of a lexicon: say with --lexicon"),
+    Bad("many words of no lexicon", TRANSCRIBE + " --language aa --words many noise.wav", "--words many is for the words of a lexicon: say with --lexicon"),
+    Bad("a language model of one word", TRANSCRIBE + " --language aa --lexicon words.tsv --lm words.arpa noise.wav", "--lm weighs words after others, and between two pauses is one: add --words many", lexicon()),
+    Bad("weights of no language model", TRANSCRIBE + " --language aa --lexicon words.tsv --words many --lm-weight 2 noise.wav", "--lm-weight 2: there is no --lm to weigh", lexicon()),
     Bad("a confidence above a hundred", TRANSCRIBE + " --language aa --lexicon words.tsv --least 140 noise.wav", "--least 140: expected a percentage, such as 40", lexicon()),
     Bad("a language without recordings", UNSEEN.replace("--language aa", "--language cc"), "unknown language 'cc' in --language", lexicon()),
 ]  # fmt: skip

@@ -164,6 +164,19 @@ class PrefixTree:
         """(len(words),) the nodes of `words`."""
         return np.array([node for node, _ in self.words])
 
+    def said(self, node: int) -> tuple[int, ...]:
+        """The units from the start to a node."""
+        found = []
+        while node:
+            found.append(int(self.symbol[node]))
+            node = int(self.parent[node])
+        return tuple(reversed(found))
+
+    @cached_property
+    def parent(self) -> NDArray[np.int64]:
+        """(N,); the start is its own."""
+        return np.concatenate([np.zeros(1, np.int64), np.repeat(np.arange(len(self)), self.children)])
+
 
 def prefix_tree(lexicon: Lexicon, *, units: Callable[[str], Sequence[int]] = PHONES.encode) -> PrefixTree:
     """The tree of a lexicon.

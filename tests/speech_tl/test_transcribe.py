@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from speech_tl.captions import Transcript
 from speech_tl.models import ctc
 from speech_tl.models.identification import LanguageCalibration
+from speech_tl.models.lookup import many_words, one_word
+from speech_tl.models.word_network import Network
 from speech_tl.phonology.lexicon import Lexicon, prefix_tree
 from speech_tl.phonology.sounds import PHONES
 from speech_tl.phonology.units import Units
@@ -115,14 +117,27 @@ def test_words_between_pauses_are_looked_up() -> None:
     for at, sign in enumerate(heard):
         log_probs[at, signs[sign]] = 0.0
     log_probs[-4, signs["k"]] = -2.0  # not k, but rather k than t
-    tree = prefix_tree(Lexicon({"ta": ("ta",), "ka": ("ka",)}))
-    first, second = _looked_up(tree, log_probs, least=0.0, start=1.0, step=0.04)
+    lookup = one_word(prefix_tree(Lexicon({"ta": ("ta",), "ka": ("ka",)})))
+    first, second = _looked_up(lookup, log_probs, least=0.0, start=1.0, step=0.04)
     assert (first.text, first.start, first.end) == ("ta", 1.0, 1.28)
     assert (second.text, second.end) == ("ka", pytest.approx(1.0 + 30 * 0.04))
     assert first.confidence == pytest.approx(100, abs=0.1)
     assert second.confidence == pytest.approx(100 * math.exp(-2 / 6), abs=0.5)  # 2 nats over 6 frames
-    assert [word.text for word in _looked_up(tree, log_probs, least=90.0, start=1.0, step=0.04)] == ["ta", "?"]
-    assert _looked_up(tree, log_probs[:1], least=0.0, start=0.0, step=0.04) == []
+    assert [word.text for word in _looked_up(lookup, log_probs, least=90.0, start=1.0, step=0.04)] == ["ta", "?"]
+    assert _looked_up(lookup, log_probs[:1], least=0.0, start=0.0, step=0.04) == []
+
+
+def test_a_row_of_words_between_two_pauses() -> None:
+    """taka, then a pause of 20 frames, then na of which only one word's beginning fits, so that ta is not believed."""
+    heard = "_t_aak_a_" + 20 * "_" + "n_a_"
+    log_probs = torch.full((len(heard), len(PHONES)), -9.0)
+    for at, sign in enumerate(heard):
+        log_probs[at, 0 if sign == "_" else PHONES.symbols.index(sign)] = 0.0
+    lookup = many_words(Network(prefix_tree(Lexicon({"ta": ("ta",), "ka": ("ka",)}))))
+    first, second, third = _looked_up(lookup, log_probs, least=40.0, start=1.0, step=0.04)
+    assert [(word.text, word.start, word.end) for word in (first, second)] == [("ta", 1.04, 1.2), ("ka", 1.2, 1.32)]
+    assert (first.confidence, second.confidence) == (100, 100)
+    assert third.text == "?" and third.confidence == pytest.approx(100 * math.exp(-9 / 6))
 
 
 @pytest.fixture(scope="module")

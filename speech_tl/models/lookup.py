@@ -1,0 +1,89 @@
+"""What is said between two pauses, looked up in a lexicon: one word, or a sentence of many, and where each lies."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from math import inf
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from speech_tl.models.decoding import BLANK, align
+from speech_tl.models.lexicon_beam import Beam
+from speech_tl.models.word_network import Network, Sentence
+from speech_tl.models.word_search import free, words
+from speech_tl.phonology.lexicon import PrefixTree
+
+Search = Callable[[NDArray[np.float64]], Sentence | None]
+"""(T, V) log-probabilities -> the best words."""
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A word of a sentence and where it was heard."""
+
+    word: str
+    first: int
+    """Frame, counted from 0."""
+    last: int
+    """Frame, included."""
+    score: float
+    """Nats by which a frame since the word before lies, in the mean, below the best path that no lexicon binds."""
+
+
+Lookup = Callable[[Tensor], list[Spoken]]
+"""(T, V) log-probabilities of what is said between two pauses -> its words; none where nothing fits."""
+
+
+def one_word(tree: PrefixTree) -> Lookup:
+    """All of it is one word of the tree."""
+
+    def best(log_probs: Tensor) -> list[Spoken]:
+        heard = words(log_probs, tree) or words(log_probs, tree, beam=inf)  # if only beginnings are left
+        score = (heard[0].score - free(log_probs)) / len(log_probs) if heard else -inf
+        return [Spoken(each.word, 0, len(log_probs) - 1, score) for each in heard[:1]]
+
+    return best
+
+
+def many_words(network: Network) -> Lookup:
+    """Any row of the network's words."""
+    *_, search = searches().values()
+    found = search(network)
+
+    def best(log_probs: Tensor) -> list[Spoken]:
+        sentence = found(log_probs.detach().double().cpu().numpy())
+        return aligned(log_probs, sentence) if sentence and sentence.words else []
+
+    return best
+
+
+def searches() -> dict[str, Callable[[Network], Search]]:
+    """What is installed, the fastest last."""
+    found: dict[str, Callable[[Network], Search]] = {"numpy": Beam}
+    if find_spec("flashlight"):
+        from speech_tl.models.lexicon_flashlight import Flashlight
+
+        found["flashlight"] = Flashlight
+    return found
+
+
+def aligned(log_probs: Tensor, sentence: Sentence) -> list[Spoken]:
+    """Where its words lie on the best path through (T, V) log-probabilities."""
+    units = [unit for _, said in sentence.words for unit in said]
+    lengths, sizes = torch.tensor([len(log_probs)]), torch.tensor([len(units)])
+    spans = align(log_probs[None], lengths, torch.tensor([units]), sizes)[0]
+    path = torch.full((len(log_probs),), BLANK)
+    for span in spans:
+        path[span.first : span.last + 1] = span.symbol
+    below = log_probs.gather(1, path[:, None])[:, 0] - log_probs.amax(-1)  # (T,)
+    found, at, begin = [], 0, 0
+    for word, said in sentence.words:
+        first, last = spans[at].first, spans[at + len(said) - 1].last
+        at += len(said)
+        end = last + 1 if at < len(units) else len(log_probs)  # what follows the last word is its own
+        found.append(Spoken(word, first, last, float(below[begin:end].mean())))
+        begin = end
+    return found
