@@ -331,7 +331,7 @@ def widen(folder: Path) -> None:
 
 
 SPEAKERS = [
-    Bad("a voice that speaks one language", ADAPT + " --seconds 1 --carry bb", "--carry bb: no recordings of aa1; choose others with --speakers"),
+    Bad("a voice that speaks one language", ADAPT + " --seconds 1 --carry bb", "--carry bb: no recordings of aa1; choose others with --speakers", late=True),
     Bad("replay of no voices", ADAPT + " --replay", "--replay goes on with other voices' recordings: name them with --source"),
     Bad("a method that there is not", ADAPT + " --methods lhucc", "lhucc"),
     Bad("an unknown speaker", ADAPT + " --speakers aa7", r"unknown speaker 'aa7' in corpus; did you mean 'aa\d'\? known: aa1, aa2, aa3"),
