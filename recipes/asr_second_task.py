@@ -27,7 +27,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from speech_tl import forgetting, images
+from speech_tl import flags, forgetting, images
 from speech_tl.data.preparation import Language
 from speech_tl.device import chosen
 from speech_tl.errors import InputError, unknown_name
@@ -50,7 +50,7 @@ Case = tuple[int, str, Parts, Parts]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(flags.Runs):
     data: str
     """A corpus of words with several training speakers; or pictures: MNIST's files, or folders by class."""
     first: tuple[str, ...] = ("words", SHUFFLED)
@@ -75,16 +75,8 @@ class Config:
     """Paths that PathNet chooses from."""
     trial: int = 10
     """Updates of each of the two paths in a tournament."""
-    seeds: tuple[int, ...] = (0,)
-    """Of everything random, the halves too; one run for each."""
     out: Path = Path("runs/asr_second_task")
     """Where the run is kept, with a folder for each network."""
-    resume: bool = False
-    """Continue the run in --out."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
-    tiny: bool = False
-    """A few updates on little data, to see that everything works."""
 
 
 def main(config: Config) -> Report:

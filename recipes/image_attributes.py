@@ -24,7 +24,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from speech_tl import feature_tables, images
+from speech_tl import feature_tables, flags, images
 from speech_tl.attribute_figures import embedding, predictions
 from speech_tl.descriptions import METHODS, Method, pixels, standardised
 from speech_tl.device import chosen
@@ -36,8 +36,8 @@ from speech_tl.training.loop import Plan
 from speech_tl.unseen_classes import Problem, Tested, balanced, solve
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(flags.Runs):
     data: Path
     """A folder of feature tables (`speech_tl.feature_tables`), or pictures by class, as a folder or a .tar archive."""
     attributes: Path | None = None
@@ -60,16 +60,8 @@ class Config:
     """Labelled examples of each unseen class that are given for one-shot and few-shot learning."""
     epochs: float = 8.0
     """Passes through the training examples."""
-    seeds: tuple[int, ...] = (0,)
-    """Of everything random, one run for each."""
     out: Path = Path("runs/image_attributes")
     """Where the run is kept."""
-    resume: bool = False
-    """Continue the run in --out."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
-    tiny: bool = False
-    """A few updates, to see that everything works."""
 
 
 def main(config: Config) -> Report:

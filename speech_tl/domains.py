@@ -41,6 +41,8 @@ Method = Literal[
     "target_supervised",
 ]
 METHODS: tuple[Method, ...] = get_args(Method)
+Rule = Literal["mutual_information", "soft_neighbourhood_density", "entropy", "source_risk"]
+RULES: tuple[Rule, ...] = get_args(Rule)
 BOUNDS: tuple[Method, ...] = ("source_only", "target_supervised")
 QUICK = 3.0
 """Times the learning rate for the domain classifier: one that lags behind is fooled by features that only turn."""
@@ -188,7 +190,7 @@ class Adapted:
     """As the target goes through it."""
     source: Evaluation
     target: Evaluation
-    scores: Mapping[str, float]
+    scores: Mapping[Rule, float]
     """Rule of choice -> how good it finds this network on unlabelled target examples, the higher the better."""
     features: Mapping[Side, Tensor]
     """Of the validation examples, (N, D)."""
@@ -198,8 +200,13 @@ class Adapted:
     """CPU-seconds of training behind the common beginning."""
 
 
-Rule = Literal["mutual_information", "soft_neighbourhood_density", "entropy", "source_risk"]
-RULES: tuple[Rule, ...] = get_args(Rule)
+SCORES: Mapping[Rule, Callable[[Shift, nn.Module, Look], float]] = {
+    "mutual_information": lambda shift, body, target: mutual_information(target.chances),
+    "soft_neighbourhood_density": lambda shift, body, target: soft_neighbourhood_density(target.chances),
+    "entropy": lambda shift, body, target: -entropy(target.chances),
+    "source_risk": lambda shift, body, target: -shift.test(body, "source", "valid").cer,
+}
+"""How good a network is, by what is seen of the target's validation examples; the higher the better."""
 
 
 def started(
@@ -244,11 +251,8 @@ def adapt(
     if rule not in RULES:
         raise unknown_name("rule", rule, RULES)
     seed_everything(seed)
-    network, streams, file = (
-        Network(copy.deepcopy(start), shift.width(start)),
-        Streams(seed),
-        folder / "best.safetensors",
-    )
+    network = Network(copy.deepcopy(start), shift.width(start))
+    streams, file = Streams(seed), folder / "best.safetensors"
     sides: tuple[Side, Side] = ("target" if method == "target_supervised" else "source", "target")
     batches = PairBatches(
         *(shift.batches(side, generator=streams.generator(name)) for side, name in zip(sides, SIDES, strict=True))
@@ -278,8 +282,8 @@ def adapt(
     body = _for_target(shift, network.body, method)
     look, target = shift.look(body, "target"), shift.test(body, "target", "test")
     features["target"] = look.features
-    scores, apart = _scores(shift, network.body, look), distance(features, seed=seed)
-    return Adapted(method, body, source, target, scores, features, apart, history.train_seconds)
+    scores = {each: SCORES[each](shift, network.body, look) for each in RULES}
+    return Adapted(method, body, source, target, scores, features, distance(features, seed=seed), history.train_seconds)
 
 
 def looks(shift: Shift, body: nn.Module) -> dict[Side, Tensor]:
@@ -307,16 +311,7 @@ def chosen_by(rule: Rule, found: Mapping[Method, Adapted]) -> Method:
 def _validation(shift: Shift, method: Method, rule: Rule, network: Network) -> float:
     """The lower the better."""
     look = shift.look(_for_target(shift, network.body, method), "target")
-    return -_scores(shift, network.body, look)[rule]
-
-
-def _scores(shift: Shift, body: nn.Module, target: Look) -> dict[str, float]:
-    return {
-        "mutual_information": mutual_information(target.chances),
-        "soft_neighbourhood_density": soft_neighbourhood_density(target.chances),
-        "entropy": -entropy(target.chances),
-        "source_risk": -shift.test(body, "source", "valid").cer,
-    }
+    return -SCORES[rule](shift, network.body, look)
 
 
 def _for_target(shift: Shift, body: nn.Module, method: Method) -> nn.Module:

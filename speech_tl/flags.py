@@ -16,17 +16,31 @@ from speech_tl.training.loop import Plan
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
-    """What every run can be told."""
+class Session:
+    """What every call can be told."""
 
-    seed: int = 0
-    """Of everything random."""
     resume: bool = False
     """Continue the run in --out."""
     device: str = "auto"
     """auto, cpu or cuda."""
     tiny: bool = False
     """A few updates on little data, to see that everything works."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Session):
+    """One run."""
+
+    seed: int = 0
+    """Of everything random."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs(Session):
+    """A run for each of several seeds."""
+
+    seeds: tuple[int, ...] = (0,)
+    """Of everything random, the halves and draws too; one run for each."""
 
 
 @dataclass(frozen=True, kw_only=True)
