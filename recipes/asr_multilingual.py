@@ -45,6 +45,10 @@ class Config(flags.Training, flags.Recordings):
     """Languages to train a baseline for; all if none."""
     union: bool = True
     """Also train the control, one head for the symbols of all languages."""
+    adapters: int = 64
+    """Channels of the bottlenecks that each language owns after the blocks of the upper half; 0: it owns its head."""
+    draws: int = 4
+    """How often a language is drawn for one batch: updates that hear several pull the shared layers no one way."""
     out: Path = Path("runs/asr_multilingual")
     """Where the run is kept."""
 
@@ -60,6 +64,7 @@ def main(config: Config) -> Report:
         if code not in data:
             raise unknown_name("language", code, data, where="--monolingual")
     settings, said = flags.settings(config, data)
+    settings = replace(settings, adapters=config.adapters, draws=config.draws)
     notes = (*(language.description for language in data.values()), said)
     print("\n".join(notes), file=sys.stderr)
 

@@ -201,7 +201,7 @@ def _stay(before: MultilingualCTC, own: MultilingualCTC, *, say: float = 1.0, pu
 
     def terms(model: MultilingualCTC, batch: SpeechBatch, _progress: float) -> dict[str, Tensor]:
         anchor.to(batch.audio.device)  # type: ignore[arg-type]
-        old = [code for code in anchor.languages if anchor.sample_rate(code) == model.sample_rate(batch.language)]
+        old = [code for code in anchor.languages if anchor.sample_rate(code) == model.sample_rate(batch.languages[0])]
         far = batch.audio.new_zeros(())
         if old:
             now, frames = model.opinions(batch.audio, batch.audio_lengths, old)

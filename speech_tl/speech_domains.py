@@ -69,10 +69,10 @@ class SpeechShift:
 
     def read(self, body: MultilingualCTC, batch: SpeechBatch, *, varied: bool) -> Read:
         """Its scores are (2, B, T, V): of the middle block and of the last."""
-        hidden, frames = body.encoder(
+        hidden, frames = body.hidden(
             batch.audio,
             batch.audio_lengths,
-            body.sample_rate(batch.language),
+            batch.language,
             augmentation=self.settings.augmentation if varied else None,
         )
         middle, last = hidden[len(hidden) // 2], hidden[-1]
@@ -149,7 +149,7 @@ class SpeechShift:
         body.train(False)
         for batch in self._in_order(side, part):
             own = batch.to(device)
-            hidden, frames = body.encoder(own.audio, own.audio_lengths, body.sample_rate(own.language))
+            hidden, frames = body.hidden(own.audio, own.audio_lengths, own.language)
             yield hidden[-1], frames
         body.train(training)
 

@@ -49,6 +49,7 @@ def student(teacher: MultilingualCTC, size: str, *, seed: int, phones: bool = Fa
             head_of=config.head_of,
             rate_of=config.rate_of,
             least_frames=config.least_frames,
+            adapters=config.adapters,
             normalisers=config.normalisers,
             language=config.language,
         )
@@ -115,7 +116,7 @@ def _taught(teacher: MultilingualCTC, method: Method, *, temperature: float, wei
 
 def _heard(model: MultilingualCTC, batch: SpeechBatch) -> tuple[Tensor, Tensor, Tensor]:
     """Scores (B, T, V) of the batch's head, frames (B,), and the last states, averaged over time (B, D)."""
-    hidden, frames = model.encoder(batch.audio, batch.audio_lengths, model.sample_rate(batch.language))
+    hidden, frames = model.hidden(batch.audio, batch.audio_lengths, batch.language)
     last = hidden[-1]
     inside = (torch.arange(last.shape[1], device=last.device) < frames[:, None])[..., None]
     pooled = (last * inside).sum(1) / frames[:, None].clamp(min=1)

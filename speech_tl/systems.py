@@ -17,6 +17,7 @@ from speech_tl.augmentation import AS_RECORDED, Augmentation
 from speech_tl.data.batches import SpeechBatch, SpeechBatches, frames_needed, name_infeasible
 from speech_tl.data.preparation import Language
 from speech_tl.device import leads
+from speech_tl.errors import InputError
 from speech_tl.evaluate import Evaluation, evaluate
 from speech_tl.models import ctc
 from speech_tl.models.encoder import SUBSAMPLINGS
@@ -40,6 +41,8 @@ class Settings:
     encoder: str = "small"
     subsampling: int = 4
     least_frames: int = 0
+    adapters: int = 0
+    """Channels of the bottlenecks that each language owns after the blocks of the upper half; 0 for none."""
     dropout: float = 0.1
     intermediate: float = 0.3
     """Weight of the CTC loss on the middle block: of phones where they are known, else of the language's symbols."""
@@ -53,6 +56,9 @@ class Settings:
     """Padded seconds of audio in a batch."""
     batch_clips: int = 16
     """Utterances in a batch: small ones, for many updates early."""
+    draws: int = 1
+    """How often a language is drawn for one batch, each time with its share of the utterances; more than once only
+    where all languages have one sampling rate and all or none have phones."""
     device: str = "auto"
 
 
@@ -100,6 +106,7 @@ def untrained(
         subsampling=settings.subsampling,
         dropout=settings.dropout,
         least_frames=settings.least_frames,
+        adapters=settings.adapters,
     )
     for language in data.values():
         check_clips(language, model, speed=settings.augmentation.fastest)
@@ -132,10 +139,18 @@ def train(
     seed_everything(seed)
     streams = Streams(seed)
     examples = {code: language.examples(language.train, model.units(code)) for code, language in data.items()}
+    if settings.draws < 1:
+        raise InputError(f"--draws {settings.draws}: expected 1 (one language in a batch) or more")
+    alike = len({(d.train.sample_rate, bool(d.pronunciations)) for d in data.values()}) == 1
+    draws = min(settings.draws, settings.batch_clips) if alike and len(data) > 1 else 1
+    if settings.draws > 1 and not alike:
+        print("sampling rates differ, or only some languages have phones: a batch is of one language", file=sys.stderr)
+    lengths = {code: d.train.lengths for code, d in data.items()}
+    total = int(settings.batch_seconds * max(d.train.sample_rate for d in data.values()))
     order = GroupBatches(
-        {code: d.train.lengths for code, d in data.items()},
-        max_total=int(settings.batch_seconds * max(d.train.sample_rate for d in data.values())),
-        max_items=settings.batch_clips,
+        lengths,
+        max_total=total if draws == 1 else max(total // draws, *map(max, lengths.values())),
+        max_items=settings.batch_clips // draws,
         temperature=settings.temperature,
         generator=streams.generator("batches"),
     )
@@ -144,7 +159,7 @@ def train(
         losses = model.losses(
             batch.audio,
             batch.audio_lengths,
-            batch.language,
+            batch.languages,
             targets=batch.targets,
             target_lengths=batch.target_lengths,
             phones=batch.phones,
@@ -159,7 +174,7 @@ def train(
 
     history = fit(
         model,
-        SpeechBatches(examples, order),
+        SpeechBatches(examples, order, draws=draws),
         terms,
         plan=plan,
         out=folder,

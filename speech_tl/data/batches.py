@@ -4,6 +4,7 @@ A CTC loss is infinite where a text needs more frames than its clip has (T < S +
 check runs on the lengths before training and names the offenders.
 """
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,9 +21,10 @@ from speech_tl.errors import InputError
 
 @dataclass(frozen=True)
 class SpeechBatch:
-    """B utterances of one language."""
+    """B utterances of one language, or of several, each language's side by side."""
 
-    language: str
+    languages: tuple[str, ...]
+    """Of each utterance."""
     audio: Tensor
     """(B, N) float32, zero padded."""
     audio_lengths: Tensor
@@ -32,7 +34,7 @@ class SpeechBatch:
     target_lengths: Tensor
     """(B,) int64."""
     phones: Tensor
-    """(B, P) int64, zero padded; P = 0 where the language has no pronunciations."""
+    """(B, P) int64, zero padded; P = 0 where the languages have no pronunciations."""
     phone_lengths: Tensor
     """(B,) int64."""
     keys: tuple[str, ...]
@@ -40,6 +42,13 @@ class SpeechBatch:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    @property
+    def language(self) -> str:
+        """The one language that all are in."""
+        if len(set(self.languages)) != 1:
+            raise ValueError(f"a batch of {', '.join(dict.fromkeys(self.languages))}: expected one language")
+        return self.languages[0]
 
     def to(self, device: torch.device | str) -> "SpeechBatch":
         """The same batch elsewhere."""
@@ -64,6 +73,7 @@ class SpeechBatch:
         mine = mine or [0]
         part = replace(
             self,
+            languages=tuple(self.languages[i] for i in mine),
             audio=self.audio[mine],
             audio_lengths=self.audio_lengths[mine],
             targets=self.targets[mine],
@@ -92,7 +102,7 @@ def collate(
     rows = [torch.tensor(target, dtype=torch.int64) for target in targets]
     sounds = [torch.tensor(each, dtype=torch.int64) for each in phones]
     return SpeechBatch(
-        language=language,
+        languages=(language,) * len(audio),
         audio=torch.nn.utils.rnn.pad_sequence(list(audio), batch_first=True),
         audio_lengths=torch.tensor([len(clip) for clip in audio]),
         targets=torch.nn.utils.rnn.pad_sequence(rows, batch_first=True),
@@ -101,6 +111,29 @@ def collate(
         phone_lengths=torch.tensor([len(row) for row in sounds]),
         keys=tuple(keys),
         speakers=tuple(speakers),
+    )
+
+
+def joined(parts: Sequence[SpeechBatch]) -> SpeechBatch:
+    """One batch of all, each language's utterances side by side; either all have phones or none."""
+    if len(parts) == 1:
+        return parts[0]
+    parts = sorted(parts, key=lambda part: part.language)
+
+    def padded(tensors: Sequence[Tensor]) -> Tensor:
+        longest = max(tensor.shape[1] for tensor in tensors)
+        return torch.cat([torch.nn.functional.pad(tensor, (0, longest - tensor.shape[1])) for tensor in tensors])
+
+    return SpeechBatch(
+        languages=tuple(language for part in parts for language in part.languages),
+        audio=padded([part.audio for part in parts]),
+        audio_lengths=torch.cat([part.audio_lengths for part in parts]),
+        targets=padded([part.targets for part in parts]),
+        target_lengths=torch.cat([part.target_lengths for part in parts]),
+        phones=padded([part.phones for part in parts]),
+        phone_lengths=torch.cat([part.phone_lengths for part in parts]),
+        keys=tuple(key for part in parts for key in part.keys),
+        speakers=tuple(speaker for part in parts for speaker in part.speakers),
     )
 
 
@@ -156,19 +189,23 @@ class Order(Protocol):
 
 
 class SpeechBatches:
-    """The batches of an order, over the examples of every language; all of its state is the order's."""
+    """The batches of an order, over the examples of every language; all of its state is the order's.
 
-    def __init__(self, examples: Mapping[str, Examples], order: Order) -> None:
-        self.examples = examples
-        self.order = order
-        self.batches_per_epoch = order.batches_per_epoch
+    Args:
+        draws: how many of the order's batches, of whichever languages, make one; a step that hears one language only
+            pulls the shared weights its way.
+    """
+
+    def __init__(self, examples: Mapping[str, Examples], order: Order, *, draws: int = 1) -> None:
+        self.examples, self.order, self.draws = examples, order, draws
+        self.batches_per_epoch = math.ceil(order.batches_per_epoch / draws)
 
     def __iter__(self) -> "SpeechBatches":
         return self
 
     def __next__(self) -> SpeechBatch:
-        language, indices = next(self.order)
-        return self.examples[language].batch(indices)
+        drawn = [next(self.order) for _ in range(self.draws)]
+        return joined([self.examples[language].batch(indices) for language, indices in drawn])
 
     def state_dict(self) -> dict[str, Any]:
         return self.order.state_dict()

@@ -9,8 +9,10 @@ their digest, text normalisation, the calibration that tells languages apart) tr
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
@@ -30,6 +32,7 @@ from speech_tl.errors import InputError, unknown_name
 from speech_tl.models.encoder import SIZES, SpeechEncoder, from_config, from_scratch, from_size, pretrained
 from speech_tl.phonology.units import BLANK, Units
 from speech_tl.training.checkpoint import replace_folder, settle
+from speech_tl.transfer.adapters import Bottleneck
 from speech_tl.transfer.progressive import attach
 
 PHONE_HEAD = "phones"
@@ -48,6 +51,7 @@ class MultilingualCTCConfig(PreTrainedConfig):
         head_of: language -> head.
         rate_of: language -> sampling rate in Hz of the input layer it goes through.
         least_frames: frames (10 ms) that a shorter clip is filled up to.
+        adapters: channels of the bottlenecks that each head owns in the upper half of the blocks; 0 for none.
         digest: of `symbols`; a head and a vocabulary that do not belong together are refused.
         normalisers: language -> what was done to its texts.
         calibration: what `transcribe --language auto` compares heads by, or empty.
@@ -67,6 +71,7 @@ class MultilingualCTCConfig(PreTrainedConfig):
         head_of: Mapping[str, str] | None = None,
         rate_of: Mapping[str, int] | None = None,
         least_frames: int = 0,
+        adapters: int = 0,
         digest: str = "",
         normalisers: Mapping[str, Any] | None = None,
         calibration: Mapping[str, Any] | None = None,
@@ -82,6 +87,7 @@ class MultilingualCTCConfig(PreTrainedConfig):
         self.head_of = dict(head_of or {head: head for head in self.symbols})
         self.rate_of = dict(rate_of or dict.fromkeys(self.head_of, 16000))
         self.least_frames = least_frames
+        self.adapters = adapters
         self.digest = digest or vocabulary_digest(self.symbols)
         self.normalisers = dict(normalisers or {})
         self.calibration = dict(calibration or {})
@@ -95,6 +101,21 @@ class MultilingualCTCConfig(PreTrainedConfig):
 def vocabulary_digest(symbols: Mapping[str, Sequence[str]]) -> str:
     """16 hexadecimal digits over all heads and their units."""
     return hashlib.sha256(json.dumps(symbols, default=list, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Head(nn.Linear):
+    """What a language has to itself: its symbols' scores, and a bottleneck after each of the uppermost blocks.
+
+    Args:
+        width: D, of the encoder's states.
+        units: V.
+        adapters: how many blocks, and how many channels.
+    """
+
+    def __init__(self, width: int, units: int, *, adapters: tuple[int, int] = (0, 0)) -> None:
+        super().__init__(width, units)
+        blocks, channels = adapters if all(adapters) else (0, 0)
+        self.adapters = nn.ModuleList(Bottleneck(width, channels) for _ in range(blocks))
 
 
 class MultilingualCTC(PreTrainedModel):
@@ -114,13 +135,19 @@ class MultilingualCTC(PreTrainedModel):
             body, rates=rates, least_frames=config.least_frames, per_bin=not config.from_scratch
         )
         width = body.config.hidden_size
-        self.heads = nn.ModuleDict({head: nn.Linear(width, len(units)) for head, units in config.symbols.items()})
+        self.heads = nn.ModuleDict({head: self.new_head(len(units), head) for head, units in config.symbols.items()})
         self.older = MultilingualCTC(MultilingualCTCConfig(**config.older)) if config.older else None
         if self.older is not None:
             self.older.requires_grad_(False)
             columns = [dict(each.encoder.groups(rates[-1])) for each in (self, self.older)]
             attach(*columns, width=width, inner=config.lateral)
         self.post_init()  # type: ignore[no-untyped-call]
+
+    def new_head(self, units: int, name: str) -> Head:
+        """A fresh head of so many symbols; that of the phones, which all languages share, owns no block's output."""
+        blocks = 0 if name == PHONE_HEAD else (len(self.encoder.blocks) + 1) // 2
+        width: int = self.encoder.body.config.hidden_size
+        return Head(width, units, adapters=(blocks, self.config.adapters))
 
     def init_weights(self) -> None:
         """Nothing: every layer has its initial or pretrained weights when it gets here."""
@@ -183,31 +210,58 @@ class MultilingualCTC(PreTrainedModel):
         else:
             samples = attention_mask.sum(1)
         language = language or self.config.language
-        column = self.column(language)
-        hidden, _frames = column.encoder(input_values, samples, self.sample_rate(language))
-        return CausalLMOutput(logits=column.head(language)(hidden[-1]))
+        hidden, _frames = self.hidden(input_values, samples, language)
+        return CausalLMOutput(logits=self.column(language).head(language)(hidden[-1]))
+
+    def hidden(
+        self,
+        audio: Tensor,
+        samples: Tensor,
+        languages: str | Sequence[str],
+        *,
+        augmentation: Augmentation | None = None,
+        warp: Tensor | None = None,
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        """audio: (B, N), samples: (B,), warp: (B,) -> one (B, T, D) per depth as its language hears, frames (B,).
+
+        Args:
+            languages: of all, or of each utterance; of one column and one sampling rate.
+        """
+        runs = [(languages, slice(None))] if isinstance(languages, str) else runs_of(languages)
+        column, rate = self.column(runs[0][0]), self.sample_rate(runs[0][0])
+        depths = zip(*(column.head(language).adapters for language, _ in runs), strict=True)
+        rows = [where for _, where in runs]
+        own = [partial(_each_its_own, adapters=adapters, rows=rows) for adapters in depths]
+        heard: tuple[tuple[Tensor, ...], Tensor] = column.encoder(
+            audio, samples, rate, augmentation=augmentation, warp=warp, adapters=own
+        )
+        return heard
 
     def log_probabilities(
         self, audio: Tensor, samples: Tensor, language: str, *, warp: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """audio: (B, N), samples: (B,), warp: (B,) -> log p(unit | frame) (B, T, V) in float32, frames (B,)."""
-        column = self.column(language)
-        hidden, frames = column.encoder(audio, samples, self.sample_rate(language), warp=warp)
-        logits: Tensor = column.head(language)(hidden[-1])
+        hidden, frames = self.hidden(audio, samples, language, warp=warp)
+        logits: Tensor = self.column(language).head(language)(hidden[-1])
         return logits.float().log_softmax(-1), frames
 
     def opinions(self, audio: Tensor, samples: Tensor, languages: Sequence[str]) -> tuple[dict[str, Tensor], Tensor]:
-        """audio: (B, N), samples: (B,) -> language -> log p(unit | frame) (B, T, V), frames (B,): one pass, many heads.
+        """audio: (B, N), samples: (B,) -> language -> log p(unit | frame) (B, T, V), frames (B,).
+
+        Languages that share all of the blocks share one pass through them.
 
         Args:
             languages: of one sampling rate.
         """
         said: dict[str, Tensor] = {}
+        passes: dict[Any, list[str]] = {}
+        for code in languages:
+            column = self.column(code)
+            passes.setdefault(column.head(code) if column.config.adapters else column, []).append(code)
         frames = samples
-        for column in dict.fromkeys(map(self.column, languages)):
-            hidden, frames = column.encoder(audio, samples, self.sample_rate(languages[0]))
-            own = [code for code in languages if self.column(code) is column]
-            said |= {code: column.head(code)(hidden[-1]).float().log_softmax(-1) for code in own}
+        for own in passes.values():
+            hidden, frames = self.hidden(audio, samples, own[0])
+            said |= {code: self.column(code).head(code)(hidden[-1]).float().log_softmax(-1) for code in own}
         return said, frames
 
     def sounds(self, audio: Tensor, samples: Tensor, language: str, *, middle: bool = False) -> tuple[Tensor, Tensor]:
@@ -223,7 +277,7 @@ class MultilingualCTC(PreTrainedModel):
         column = self.column(language)
         if PHONE_HEAD not in column.heads:
             raise InputError("this checkpoint was trained without phones: train one with --phones LANGUAGE=SOURCE")
-        hidden, frames = column.encoder(audio, samples, self.sample_rate(language))
+        hidden, frames = self.hidden(audio, samples, language)
         logits: Tensor = column.heads[PHONE_HEAD](hidden[len(hidden) // 2 if middle else -1])
         return logits.float().log_softmax(-1), frames
 
@@ -231,7 +285,7 @@ class MultilingualCTC(PreTrainedModel):
         self,
         audio: Tensor,
         samples: Tensor,
-        language: str,
+        languages: str | Sequence[str],
         *,
         targets: Tensor,
         target_lengths: Tensor,
@@ -245,12 +299,20 @@ class MultilingualCTC(PreTrainedModel):
         `phone_ctc`, where there are phones, that of the head which all languages share (as in Glocker et al. 2023).
         `intermediate_ctc` is the latter, or without phones the former, on the middle block, which brings a gradient to
         the lower blocks early (Lee & Watanabe 2021). Utterances with more symbols than frames count as 0.
+
+        Args:
+            languages: of all, or of each utterance, those of one language side by side.
         """
-        hidden, frames = self.encoder(audio, samples, self.sample_rate(language), augmentation=augmentation)
+        hidden, frames = self.hidden(audio, samples, languages, augmentation=augmentation)
         middle, last = hidden[len(hidden) // 2], hidden[-1]
+        runs = runs_of((languages,) * len(audio) if isinstance(languages, str) else languages)
 
         def symbols(depth: Tensor) -> Tensor:
-            return ctc_loss(self.head(language)(depth), targets, frames, target_lengths)
+            each = [
+                ctc_losses(self.head(language)(depth[rows]), targets[rows], frames[rows], target_lengths[rows])
+                for language, rows in runs
+            ]
+            return torch.cat(each).mean()
 
         def sounds(depth: Tensor, phones: Tensor, phone_lengths: Tensor) -> Tensor:
             return ctc_loss(self.heads[PHONE_HEAD](depth), phones, frames, phone_lengths)
@@ -263,9 +325,24 @@ class MultilingualCTC(PreTrainedModel):
             "intermediate_ctc": sounds(middle, phones, phone_lengths),
         }
 
-    def head(self, language: str) -> nn.Module:
+    def head(self, language: str) -> Head:
         """What writes a language of this column; several may share one."""
-        return self.heads[self.config.head_of[language]]
+        return cast(Head, self.heads[self.config.head_of[language]])
+
+
+def runs_of(languages: Sequence[str]) -> list[tuple[str, slice]]:
+    """Each stretch of one language, and the rows it has."""
+    runs, first = [], 0
+    for language, run in groupby(languages):
+        last = first + len(list(run))
+        runs.append((language, slice(first, last)))
+        first = last
+    return runs
+
+
+def _each_its_own(hidden: Tensor, *, adapters: Sequence[nn.Module], rows: Sequence[slice]) -> Tensor:
+    """(B, T, D) -> (B, T, D), every stretch of rows through its adapter."""
+    return torch.cat([adapter(hidden[own]) for adapter, own in zip(adapters, rows, strict=True)])
 
 
 def ctc_losses(logits: Tensor, targets: Tensor, frames: Tensor, target_lengths: Tensor) -> Tensor:
@@ -292,6 +369,7 @@ def build(
     subsampling: int = 4,
     dropout: float = 0.1,
     least_frames: int = 0,
+    adapters: int = 0,
 ) -> MultilingualCTC:
     """A model from an encoder size, checkpoint folder or hub id, with a fresh head for each vocabulary.
 
@@ -300,7 +378,10 @@ def build(
         head_of: language -> head; a head per language where absent.
         rate_of: language -> sampling rate in Hz; 16000 where absent.
         subsampling: frames of 10 ms per output frame, for an encoder from scratch.
+        adapters: channels of each head's own bottlenecks in the upper half of the blocks; 0 for none.
     """
+    if adapters < 0:
+        raise InputError(f"--adapters {adapters}: expected a number of channels, or 0 for none")
     scratch = encoder in SIZES
     body = None if scratch else pretrained(encoder)
     config = MultilingualCTCConfig(
@@ -310,6 +391,7 @@ def build(
         head_of=head_of,
         rate_of=rate_of,
         least_frames=least_frames,
+        adapters=adapters,
         normalisers=normalisers,
     )
     return MultilingualCTC(config, body)

@@ -7,7 +7,7 @@ every other family comes from a checkpoint.
 
 import copy
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -19,6 +19,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForCTC, PreTrainedConfi
 from speech_tl.acoustics import LogMel, StackedFbank, Waveform, mask
 from speech_tl.augmentation import Augmentation
 from speech_tl.errors import InputError, unknown_name
+from speech_tl.transfer.adapters import through
 
 logger = logging.getLogger(__name__)
 
@@ -215,13 +216,18 @@ class SpeechEncoder(nn.Module):
         *,
         augmentation: Augmentation | None = None,
         warp: Tensor | None = None,
+        adapters: Sequence[Callable[[Tensor], Tensor]] = (),
     ) -> tuple[tuple[Tensor, ...], Tensor]:
         """audio: (B, N) at `rate` Hz, samples: (B,), warp: (B,) -> one (B, T, D) per depth, lengths (B,).
 
         The first is what enters the first block, the last what leaves the encoder.
+
+        Args:
+            adapters: what the outputs of the uppermost blocks, as many as there are adapters, pass through.
         """
         features, lengths = self.features(audio, samples, rate, augmentation=augmentation, warp=warp)
-        return self.encode(features, lengths)
+        with through(self.blocks[len(self.blocks) - len(adapters) :], adapters):
+            return self.encode(features, lengths)
 
     def features(
         self,
@@ -253,6 +259,11 @@ class SpeechEncoder(nn.Module):
         )
         return (*output.hidden_states[:-1], output.last_hidden_state), self._shorten(lengths)
 
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """Bottom first."""
+        return list(cast(nn.ModuleList, self.body.get_submodule(self.family.blocks)))
+
     def groups(self, rate: int | None = None) -> Iterator[tuple[str, nn.Module]]:
         """Its layers by name, from the input up: `subsampling` (or the family's own input modules), `encoder.0`, …
 
@@ -261,7 +272,7 @@ class SpeechEncoder(nn.Module):
         for name in self.family.inputs:
             layer = self.body.get_submodule(name)
             yield name, layer if rate is None or not isinstance(layer, InputLayers) else layer[str(BINS[rate])]
-        for index, block in enumerate(cast(nn.ModuleList, self.body.get_submodule(self.family.blocks))):
+        for index, block in enumerate(self.blocks):
             yield f"encoder.{index}", block
 
 

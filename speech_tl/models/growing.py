@@ -8,7 +8,6 @@ import copy
 from typing import Any
 
 import torch
-from torch import nn
 
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.models.ctc import PHONE_HEAD, MultilingualCTC, MultilingualCTCConfig, vocabulary_digest
@@ -41,9 +40,7 @@ def add_language(
     rate = sample_rate or rates[-1]
     if rate not in rates:
         raise unknown_name("sampling rate", str(rate), map(str, rates), where="this checkpoint")
-    width = next(iter(model.heads.values())).get_parameter("weight").shape[1]
-    device = next(model.parameters()).device
-    model.heads[language] = nn.Linear(width, len(units)).to(device)
+    model.heads[language] = model.new_head(len(units), language).to(next(model.parameters()).device)
     config.symbols[language] = list(units.symbols)
     config.head_of[language], config.rate_of[language] = language, rate
     if normaliser:
@@ -74,6 +71,7 @@ def alone(
         head_of={language: language},
         rate_of={language: sample_rate},
         least_frames=model.config.least_frames,
+        adapters=model.config.adapters,
         normalisers={language: normaliser} if normaliser else {},
     )
     return MultilingualCTC(config)
@@ -115,9 +113,10 @@ def add_symbols(model: MultilingualCTC, language: str, units: Units) -> tuple[st
     new = tuple(symbol for symbol in units.symbols if symbol not in old)
     if not new:
         return ()
-    kept = model.heads[head]
-    weight, bias = kept.get_parameter("weight"), kept.get_parameter("bias")
-    grown = nn.Linear(weight.shape[1], len(old) + len(new)).to(weight.device)
+    kept = model.head(language)
+    weight, bias = kept.weight, kept.bias
+    grown = model.new_head(len(old) + len(new), head).to(weight.device)
+    grown.adapters = kept.adapters
     with torch.no_grad():
         grown.weight.mul_(0.1)
         grown.weight[: len(old)] = weight

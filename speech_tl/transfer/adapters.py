@@ -3,9 +3,13 @@
 LHUC turns each unit of a layer up or down by 2σ(a) (Swietojanski & Renals, 2014); LIN puts an affine map of the
 features below the first layer (Neto et al., 1995; fDLR: Seide et al., 2011); a bottleneck adapter adds a small network
 of its own to a layer's output (Houlsby et al., 2019). All begin as the identity: a model with fresh adapters says what
-it said before. An adapter becomes a submodule of the layer it is attached to, and is trained, saved and copied with it.
+it said before. An adapter becomes a submodule of the layer it is attached to, and is trained, saved and copied with it;
+only those of `through` belong to somebody else, such as one of several languages that share the layers.
 """
 
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -71,6 +75,23 @@ def before(layer: nn.Module, adapter: nn.Module) -> None:
     layer.register_forward_pre_hook(_input, with_kwargs=True)
 
 
+@contextlib.contextmanager
+def through(layers: Sequence[nn.Module], adapters: Sequence[Callable[[Tensor], Tensor]]) -> Iterator[None]:
+    """While it lasts, the output of each layer passes through the adapter of the same place; others keep theirs.
+
+    It comes before whatever else is attached to the layer, so that this, too, sees the adapted output.
+    """
+    handles = [
+        layer.register_forward_hook(partial(_adapted, adapter), prepend=True)
+        for layer, adapter in zip(layers, adapters, strict=True)
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 def _add(layer: nn.Module, adapter: nn.Module) -> None:
     if hasattr(layer, NAME):
         raise InputError(f"{type(layer).__name__} has an adapter already")
@@ -84,7 +105,10 @@ def _add(layer: nn.Module, adapter: nn.Module) -> None:
 
 
 def _output(layer: nn.Module, _arguments: Any, output: Any) -> Any:
-    adapter = layer.get_submodule(NAME)
+    return _adapted(layer.get_submodule(NAME), layer, _arguments, output)
+
+
+def _adapted(adapter: Callable[[Tensor], Tensor], _layer: nn.Module, _arguments: Any, output: Any) -> Any:
     return (adapter(output[0]), *output[1:]) if isinstance(output, tuple) else adapter(output)
 
 

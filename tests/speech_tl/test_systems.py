@@ -130,6 +130,29 @@ def test_clips_are_varied_after_their_share_of_the_updates(
     assert len(calls) == 6
 
 
+def test_a_batch_hears_as_many_languages_as_are_drawn(
+    data: dict[str, Language], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixteen utterances in four draws of four, each of either language."""
+    heard, losses = [], ctc.MultilingualCTC.losses
+
+    def noted(self: ctc.MultilingualCTC, audio: torch.Tensor, *arguments: Any, **named: Any) -> Any:
+        heard.append(arguments[1])
+        return losses(self, audio, *arguments, **named)
+
+    monkeypatch.setattr(ctc.MultilingualCTC, "losses", noted)
+    plan = Plan(steps=12, warmup_steps=1, validate_every=12)
+    mixed = replace(SETTINGS, draws=4, adapters=4)
+    train("mixed", untrained(data, mixed, seed=1), data, settings=mixed, plan=plan, folder=tmp_path, seed=1)
+    assert all(4 <= len(languages) <= 16 for languages in heard)
+    assert sum(len(set(languages)) == 2 for languages in heard) > 6, "of 12, 1/8 by chance of one language"
+    with pytest.raises(InputError, match=r"--draws 0: expected 1 \(one language in a batch\) or more"):
+        none = replace(mixed, draws=0)
+        train("none", untrained(data, none, seed=1), data, settings=none, plan=plan, folder=tmp_path, seed=1)
+    with pytest.raises(InputError, match=r"--adapters -1: expected a number of channels"):
+        untrained(data, replace(SETTINGS, adapters=-1), seed=1)
+
+
 def test_input_layers_differ_where_the_rates_do(tiny_speech: Path, tmp_path: Path) -> None:
     rates = {"": 8000, "it": 16000}
     data = prepare([str(tiny_speech)], languages=("fi", "it"), sample_rates=rates)
@@ -153,7 +176,7 @@ def batch(language: Language, head: str, model: ctc.MultilingualCTC) -> dict[str
     return {
         "audio": audio,
         "samples": torch.tensor(own.test.lengths),
-        "language": head,
+        "languages": head,
         "targets": torch.nn.utils.rnn.pad_sequence([torch.tensor(t) for t in targets], batch_first=True),
         "target_lengths": torch.tensor([len(t) for t in targets]),
     }

@@ -10,7 +10,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from speech_tl.data.batches import Examples, SpeechBatch, SpeechBatches, collate, feasibility, frames_needed
+from speech_tl.data.batches import Examples, SpeechBatch, SpeechBatches, collate, feasibility, frames_needed, joined
 from speech_tl.data.clips import Clips
 from speech_tl.data.manifest import Utterance
 from speech_tl.errors import InputError
@@ -55,6 +55,22 @@ def test_a_share_is_every_nth_utterance_at_the_same_padding(batch: SpeechBatch) 
     assert (nothing.keys, weight) == (("a",), 0.0)
     whole, weight = batch.share(0, 1)
     assert (whole.keys, weight) == (batch.keys, 1.0)
+
+
+def test_joined_batches_stand_side_by_side_by_language(batch: SpeechBatch) -> None:
+    other = collate("arb", audio=[torch.ones(6)], targets=[(9, 9, 9, 9)], keys=["d"], speakers=["z"], phones=[(5,)])
+    both = joined([batch, other, batch])
+    assert both.languages == ("arb", *("eng",) * 6)
+    assert both.keys == ("d", "a", "b", "c", "a", "b", "c")
+    assert both.audio.shape == (7, 6)
+    assert both.audio_lengths.tolist() == [6, 3, 5, 2, 3, 5, 2]
+    assert both.targets[:2].tolist() == [[9, 9, 9, 9], [1, 2, 0, 0]]
+    assert both.phones[:2].tolist() == [[5, 0], [7, 0]]
+    assert joined([batch]) is batch and batch.language == "eng"
+    with pytest.raises(ValueError, match="a batch of arb, eng: expected one language"):
+        _ = both.language
+    part, weight = both.share(1, 2)
+    assert (part.languages, part.keys, weight) == (("eng",) * 3, ("a", "c", "b"), pytest.approx(6 / 7))
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 5])

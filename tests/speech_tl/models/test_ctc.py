@@ -116,6 +116,59 @@ def test_one_pass_gives_every_heads_opinion(model: ctc.MultilingualCTC) -> None:
         assert said[code].equal(alone) and frames.equal(own)
 
 
+def test_a_language_owns_the_upper_half_of_its_way() -> None:
+    torch.manual_seed(0)
+    phones = {"phones": Units.from_texts(["abc"])}
+    own = {language: language for language in VOCABULARIES}
+    plain = ctc.build("tiny", VOCABULARIES, dropout=0.0).eval()
+    model = ctc.build("tiny", VOCABULARIES | phones, head_of=own, dropout=0.0, adapters=8).eval()
+    assert [len(head.adapters) for head in model.heads.values()] == [1, 1, 0], "of two blocks; the phones' owns none"
+    model.load_state_dict(plain.state_dict(), strict=False)
+    audio, samples = torch.randn(2, 8000), torch.tensor([8000, 6000])
+    fresh = model.log_probabilities(audio, samples, "swh")[0]
+    assert fresh.equal(plain.log_probabilities(audio, samples, "swh")[0]), "a fresh bottleneck says nothing"
+    before = model.hidden(audio, samples, "spa")[0]
+    torch.nn.init.normal_(model.head("swh").adapters[0].up.weight)
+    hidden = model.hidden(audio, samples, "swh")[0]
+    assert [a.equal(b) for a, b in zip(hidden, before, strict=True)] == [True, True, False], "only above the last block"
+    for kept, now in zip(before, model.hidden(audio, samples, "spa")[0], strict=True):
+        assert kept.equal(now)
+    said, _ = model.opinions(audio, samples, ("swh", "spa"))
+    for code in said:
+        assert said[code].equal(model.log_probabilities(audio, samples, code)[0])
+
+
+def test_a_batch_of_two_languages_is_each_by_itself() -> None:
+    """Two utterances of one language and one of another: each loss is the mean over all three."""
+    torch.manual_seed(0)
+    phones = {"phones": Units.from_texts(["abc"])}
+    own = {language: language for language in VOCABULARIES}
+    model = ctc.build("tiny", VOCABULARIES | phones, head_of=own, dropout=0.0, adapters=8).eval()
+    for code in VOCABULARIES:
+        torch.nn.init.normal_(model.head(code).adapters[0].up.weight)
+    audio, samples = torch.randn(3, 8000), torch.tensor([8000, 6000, 7000])
+    given = {
+        "targets": torch.tensor([[1, 2], [3, 0], [2, 3]]),
+        "target_lengths": torch.tensor([2, 1, 2]),
+        "phones": torch.tensor([[1], [3], [2]]),
+        "phone_lengths": torch.tensor([1, 1, 1]),
+    }
+    together = model.losses(audio, samples, ("spa", "spa", "swh"), **given)
+    parts = [
+        model.losses(audio[rows], samples[rows], code, **{name: value[rows] for name, value in given.items()})
+        for code, rows in (("spa", slice(2)), ("swh", slice(2, 3)))
+    ]
+    for name, loss in together.items():
+        assert torch.isclose(loss, (2 * parts[0][name] + parts[1][name]) / 3, rtol=1e-5), name
+    together["ctc"].backward()
+    for code in VOCABULARIES:
+        assert model.head(code).adapters[0].up.weight.grad.abs().sum() > 0
+
+
+def test_stretches_of_one_language() -> None:
+    assert ctc.runs_of(("a", "a", "b", "a")) == [("a", slice(0, 2)), ("b", slice(2, 3)), ("a", slice(3, 4))]
+
+
 def test_more_symbols_than_frames_is_not_infinite(model: ctc.MultilingualCTC) -> None:
     # 13 equal symbols need 25 frames; 0.1 s has 12.
     assert losses(model, torch.randn(1, 1600), [[1] * 13])["ctc"] == 0.0

@@ -14,11 +14,17 @@ from speech_tl.transfer.progressive import without_laterals
 AUDIO, SAMPLES = torch.randn(2, 8000, generator=torch.Generator().manual_seed(0)), torch.tensor([8000, 6000])
 
 
-@pytest.fixture
-def model() -> ctc.MultilingualCTC:
+@pytest.fixture(params=[0, 4])
+def model(request: pytest.FixtureRequest) -> ctc.MultilingualCTC:
+    """Without and with layers that each language owns."""
     torch.manual_seed(0)
     vocabularies = {"swh": Units.from_texts(["jambo bwana"]), "spa": Units.from_texts(["señal"])}
-    built = ctc.build("tiny", vocabularies, rate_of={"swh": 16000, "spa": 8000}, least_frames=48).eval()
+    built = ctc.build(
+        "tiny", vocabularies, rate_of={"swh": 16000, "spa": 8000}, least_frames=48, adapters=request.param
+    ).eval()
+    for name, weight in built.heads.named_parameters():
+        if "up.weight" in name:
+            torch.nn.init.normal_(weight)
     built.config.calibration = {"languages": ["swh", "spa"]}
     return built
 

@@ -73,3 +73,20 @@ def test_before_a_layer() -> None:
     assert turned.allclose(expected) and not turned.allclose(plain)
     with pytest.raises(InputError, match="Pair has an adapter already"):
         adapters.before(layer, adapters.LIN(1, diagonal=True))
+
+
+def test_what_it_passes_through_for_a_while_leaves_no_trace() -> None:
+    """Doubled by the borrowed adapter, then turned up by 3/2 by the layer's own; afterwards only the latter."""
+    layer = Pair(2, 2)
+    own = adapters.LHUC(2)
+    own.amplitude.data.fill_(3.0).log_()
+    adapters.after(layer, own)
+    hidden = torch.randn(3, 2)
+    before, names = layer(hidden)[0], list(layer.state_dict())
+    with adapters.through([layer], [lambda output: 2 * output]):
+        assert layer(hidden)[0].allclose(2 * before)
+        assert list(layer.state_dict()) == names
+    assert layer(hidden)[0].equal(before)
+    with pytest.raises(RuntimeError, match="halfway"), adapters.through([layer], [lambda output: 2 * output]):
+        raise RuntimeError("halfway")
+    assert layer(hidden)[0].equal(before)
