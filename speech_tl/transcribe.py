@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from math import exp, inf
 from pathlib import Path
 from typing import Literal
 
@@ -24,23 +23,19 @@ from speech_tl.captions import FORMATS, Transcript, Word
 from speech_tl.data import audio
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
-from speech_tl.models import voices
+from speech_tl.models import timed_words, voices
 from speech_tl.models.ctc import PHONE_HEAD, MultilingualCTC, load
-from speech_tl.models.decoding import BLANK, Span, align, greedy
+from speech_tl.models.decoding import BLANK
 from speech_tl.models.identification import LanguageCalibration, head_scores
-from speech_tl.models.lookup import Lookup, Spoken, many_words, one_word
+from speech_tl.models.lookup import Lookup, many_words, one_word
 from speech_tl.models.word_network import Network, language_model
 from speech_tl.phonology.lexicon import prefix_tree, read
 from speech_tl.training.config import command
 
 CORE, CONTEXT = 20.0, 2.0
 """Seconds kept of a window, and heard on either side of them."""
-PAUSE = 0.5
-"""Seconds without a symbol that end a word, where the writing has no spaces."""
 LONGEST_WORD = 60.0
 """Seconds without a space or a pause after which the text is cut all the same."""
-UNKNOWN = "?"
-"""Written where no word of the lexicon is believed."""
 LISTEN = 30.0
 """Seconds from the start of a file by which its language is told."""
 
@@ -89,7 +84,7 @@ def transcribe(
 
     Args:
         lookup: hears words in what is said between two pauses by its sounds; else the language's head writes.
-        least: confidence (%) below which such a word is written as `UNKNOWN`.
+        least: confidence (%) below which such a word is written as `timed_words.UNKNOWN`.
 
     Raises:
         InputError: the file cannot be read, or the language cannot be told.
@@ -99,11 +94,11 @@ def transcribe(
         language, probability = identify(model, path)
     step = _samples_per_frame(model, language) / model.sample_rate(language)  # seconds
     if lookup is None:
-        space, hear = _space(model, language), partial(model.log_probabilities, language=language)
-        written = partial(_words, model, language=language, step=step)
+        space, hear = timed_words.space(model, language), partial(model.log_probabilities, language=language)
+        written = partial(timed_words.written, model, language=language, step=step)
     else:
         space, hear = None, partial(model.sounds, language=language)
-        written = partial(_looked_up, lookup, least=least, step=step)
+        written = partial(timed_words.looked_up, lookup, least=least, step=step)
     words: list[Word] = []
     pending, frames, seconds = None, 0, 0.0  # (T, V), how many went before, read so far
     for piece, seconds in _pieces(model, path, language, hear):  # noqa: B007 - the last one counts
@@ -173,66 +168,10 @@ def _cut(log_probs: Tensor, space: int | None, *, step: float) -> int:
         size = len(list(run))
         if unit == space:
             cut = at
-        elif space is None and unit == BLANK and size * step >= PAUSE:
+        elif space is None and unit == BLANK and size * step >= timed_words.PAUSE:
             cut = at + size
         at += size
     return len(path) if not cut and len(path) * step > LONGEST_WORD else cut
-
-
-def _words(model: MultilingualCTC, log_probs: Tensor, *, language: str, start: float, step: float) -> list[Word]:
-    """The words of (T, V) log-probabilities whose first frame is at `start` seconds."""
-    lengths, units = torch.tensor([len(log_probs)]), model.units(language)
-    symbols = greedy(log_probs[None], lengths)
-    spans = align(log_probs[None], lengths, torch.tensor(symbols), torch.tensor([len(symbols[0])]))[0]
-    space = _space(model, language)
-    groups: list[list[Span]] = [[]]
-    for span in spans:
-        gap = (span.first - groups[-1][-1].last - 1) * step if groups[-1] else 0.0
-        if span.symbol == space or (space is None and gap >= PAUSE):
-            groups.append([])
-        if span.symbol != space:
-            groups[-1].append(span)
-    words = []
-    for group in groups:
-        if group:
-            frames = sum(span.last - span.first + 1 for span in group)
-            score = sum(span.score * (span.last - span.first + 1) for span in group) / frames
-            text = units.decode(span.symbol for span in group)
-            first, last = start + group[0].first * step, start + (group[-1].last + 1) * step
-            words.append(Word(text, round(first, 3), round(last, 3), 100 * exp(score)))
-    return words
-
-
-def _looked_up(lookup: Lookup, log_probs: Tensor, *, least: float, start: float, step: float) -> list[Word]:
-    """What is said between pauses in (T, P) log-probabilities of sounds, in words of a lexicon."""
-    found = []
-    for first, last in _said(log_probs, step=step):
-        own = log_probs[first:last]
-        for word in lookup(own) or [Spoken(UNKNOWN, 0, len(own) - 1, -inf)]:
-            confidence = min(100.0, 100 * exp(word.score))
-            text = word.word if confidence >= least else UNKNOWN
-            begin, end = first + word.first, first + word.last + 1
-            found.append(Word(text, round(start + begin * step, 3), round(start + end * step, 3), confidence))
-    return found
-
-
-def _said(log_probs: Tensor, *, step: float) -> Iterator[tuple[int, int]]:
-    """(first, last + 1) frames of what lies between pauses, the silence around it cut to a few frames."""
-    sounding = [at for at, unit in enumerate(log_probs.argmax(-1).tolist()) if unit != BLANK]
-    pause, around = PAUSE / step, 2
-    first = before = sounding[0] if sounding else 0
-    for at in sounding:
-        if at - before > pause:
-            yield max(0, first - around), before + 1 + around
-            first = at
-        before = at
-    if sounding:
-        yield max(0, first - around), min(len(log_probs), before + 1 + around)
-
-
-def _space(model: MultilingualCTC, language: str) -> int | None:
-    symbols = model.units(language).symbols
-    return symbols.index(" ") if " " in symbols else None
 
 
 def main(config: Config) -> None:

@@ -17,12 +17,13 @@ from speech_tl.captions import Transcript
 from speech_tl.models import ctc
 from speech_tl.models.identification import LanguageCalibration
 from speech_tl.models.lookup import many_words, one_word
+from speech_tl.models.timed_words import looked_up
 from speech_tl.models.word_network import Network
 from speech_tl.phonology.lexicon import Lexicon, prefix_tree
 from speech_tl.phonology.sounds import PHONES
 from speech_tl.phonology.units import Units
 from speech_tl.training.config import command
-from speech_tl.transcribe import Config, _looked_up, main, transcribe
+from speech_tl.transcribe import Config, main, transcribe
 
 RATE, STEP = 1000, 40
 """25 frames a second."""
@@ -109,7 +110,7 @@ def test_silence_and_a_clip_shorter_than_a_frame_have_no_words(tmp_path: Path) -
     assert run(Reader(), tmp_path / "short.wav").text == ""
 
 
-def test_words_between_pauses_are_looked_up() -> None:
+def test_words_between_pauses_arelooked_up() -> None:
     """ta, a pause of 20 frames of 40 ms, and something that is neither ta nor ka, heard as the nearer."""
     signs = {"_": 0, **{sign: PHONES.symbols.index(sign) for sign in "takm"}}
     heard = "_t_aa_" + 20 * "_" + "m_a_"
@@ -118,13 +119,13 @@ def test_words_between_pauses_are_looked_up() -> None:
         log_probs[at, signs[sign]] = 0.0
     log_probs[-4, signs["k"]] = -2.0  # not k, but rather k than t
     lookup = one_word(prefix_tree(Lexicon({"ta": ("ta",), "ka": ("ka",)})))
-    first, second = _looked_up(lookup, log_probs, least=0.0, start=1.0, step=0.04)
+    first, second = looked_up(lookup, log_probs, least=0.0, start=1.0, step=0.04)
     assert (first.text, first.start, first.end) == ("ta", 1.0, 1.28)
     assert (second.text, second.end) == ("ka", pytest.approx(1.0 + 30 * 0.04))
     assert first.confidence == pytest.approx(100, abs=0.1)
     assert second.confidence == pytest.approx(100 * math.exp(-2 / 6), abs=0.5)  # 2 nats over 6 frames
-    assert [word.text for word in _looked_up(lookup, log_probs, least=90.0, start=1.0, step=0.04)] == ["ta", "?"]
-    assert _looked_up(lookup, log_probs[:1], least=0.0, start=0.0, step=0.04) == []
+    assert [word.text for word in looked_up(lookup, log_probs, least=90.0, start=1.0, step=0.04)] == ["ta", "?"]
+    assert looked_up(lookup, log_probs[:1], least=0.0, start=0.0, step=0.04) == []
 
 
 def test_a_row_of_words_between_two_pauses() -> None:
@@ -134,7 +135,7 @@ def test_a_row_of_words_between_two_pauses() -> None:
     for at, sign in enumerate(heard):
         log_probs[at, 0 if sign == "_" else PHONES.symbols.index(sign)] = 0.0
     lookup = many_words(Network(prefix_tree(Lexicon({"ta": ("ta",), "ka": ("ka",)}))))
-    first, second, third = _looked_up(lookup, log_probs, least=40.0, start=1.0, step=0.04)
+    first, second, third = looked_up(lookup, log_probs, least=40.0, start=1.0, step=0.04)
     assert [(word.text, word.start, word.end) for word in (first, second)] == [("ta", 1.04, 1.2), ("ka", 1.2, 1.32)]
     assert (first.confidence, second.confidence) == (100, 100)
     assert third.text == "?" and third.confidence == pytest.approx(100 * math.exp(-9 / 6))

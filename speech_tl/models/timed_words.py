@@ -1,0 +1,85 @@
+"""From log-probabilities of frames to words with their times and confidences.
+
+A word ends at a space of the language's writing, or, where there is none, at a pause; words of a lexicon are looked up
+in what is said between two pauses.
+"""
+
+from collections.abc import Iterator
+from math import exp, inf
+
+import torch
+from torch import Tensor
+
+from speech_tl.captions import Word
+from speech_tl.models.ctc import MultilingualCTC
+from speech_tl.models.decoding import BLANK, Span, align, greedy
+from speech_tl.models.lookup import Lookup, Spoken
+
+PAUSE = 0.5
+"""Seconds without a symbol that end a word, where the writing has no spaces."""
+UNKNOWN = "?"
+"""Written where no word of the lexicon is believed."""
+
+
+def written(model: MultilingualCTC, log_probs: Tensor, *, language: str, start: float, step: float) -> list[Word]:
+    """The words of (T, V) log-probabilities whose first frame is at `start` seconds, each frame `step` seconds long.
+
+    A confidence (%) is the geometric mean of the best path's probabilities over the word's frames.
+    """
+    lengths, units = torch.tensor([len(log_probs)]), model.units(language)
+    symbols = greedy(log_probs[None], lengths)
+    spans = align(log_probs[None], lengths, torch.tensor(symbols), torch.tensor([len(symbols[0])]))[0]
+    between = space(model, language)
+    groups: list[list[Span]] = [[]]
+    for span in spans:
+        gap = (span.first - groups[-1][-1].last - 1) * step if groups[-1] else 0.0
+        if span.symbol == between or (between is None and gap >= PAUSE):
+            groups.append([])
+        if span.symbol != between:
+            groups[-1].append(span)
+    words = []
+    for group in groups:
+        if group:
+            frames = sum(span.last - span.first + 1 for span in group)
+            score = sum(span.score * (span.last - span.first + 1) for span in group) / frames
+            text = units.decode(span.symbol for span in group)
+            first, last = start + group[0].first * step, start + (group[-1].last + 1) * step
+            words.append(Word(text, round(first, 3), round(last, 3), 100 * exp(score)))
+    return words
+
+
+def looked_up(lookup: Lookup, log_probs: Tensor, *, least: float, start: float, step: float) -> list[Word]:
+    """What is said between pauses in (T, P) log-probabilities of sounds, in words of a lexicon.
+
+    Args:
+        least: confidence (%) below which a word is `UNKNOWN`.
+    """
+    found = []
+    for first, last in _said(log_probs, step=step):
+        own = log_probs[first:last]
+        for word in lookup(own) or [Spoken(UNKNOWN, 0, len(own) - 1, -inf)]:
+            confidence = min(100.0, 100 * exp(word.score))
+            text = word.word if confidence >= least else UNKNOWN
+            begin, end = first + word.first, first + word.last + 1
+            found.append(Word(text, round(start + begin * step, 3), round(start + end * step, 3), confidence))
+    return found
+
+
+def _said(log_probs: Tensor, *, step: float) -> Iterator[tuple[int, int]]:
+    """(first, last + 1) frames of what lies between pauses, the silence around it cut to a few frames."""
+    sounding = [at for at, unit in enumerate(log_probs.argmax(-1).tolist()) if unit != BLANK]
+    pause, around = PAUSE / step, 2
+    first = before = sounding[0] if sounding else 0
+    for at in sounding:
+        if at - before > pause:
+            yield max(0, first - around), before + 1 + around
+            first = at
+        before = at
+    if sounding:
+        yield max(0, first - around), min(len(log_probs), before + 1 + around)
+
+
+def space(model: MultilingualCTC, language: str) -> int | None:
+    """The unit between words; none where the writing has no spaces."""
+    symbols = model.units(language).symbols
+    return symbols.index(" ") if " " in symbols else None
