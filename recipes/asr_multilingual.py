@@ -45,8 +45,8 @@ class Config(flags.Training, flags.Recordings):
     """Languages to train a baseline for; all if none."""
     union: bool = True
     """Also train the control, one head for the symbols of all languages."""
-    adapters: int = 64
-    """Channels of the bottlenecks that each language owns after the blocks of the upper half; 0: it owns its head."""
+    adapters: int = 32
+    """Channels of the bottleneck that each language owns after every block; with 0 it owns its head alone."""
     draws: int = 4
     """How often a language is drawn for one batch: updates that hear several pull the shared layers no one way."""
     out: Path = Path("runs/asr_multilingual")

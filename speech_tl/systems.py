@@ -42,7 +42,7 @@ class Settings:
     subsampling: int = 4
     least_frames: int = 0
     adapters: int = 0
-    """Channels of the bottlenecks that each language owns after the blocks of the upper half; 0 for none."""
+    """Channels of the bottleneck that each language owns after every block; 0 for none."""
     dropout: float = 0.1
     intermediate: float = 0.3
     """Weight of the CTC loss on the middle block: of phones where they are known, else of the language's symbols."""

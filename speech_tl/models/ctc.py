@@ -51,7 +51,7 @@ class MultilingualCTCConfig(PreTrainedConfig):
         head_of: language -> head.
         rate_of: language -> sampling rate in Hz of the input layer it goes through.
         least_frames: frames (10 ms) that a shorter clip is filled up to.
-        adapters: channels of the bottlenecks that each head owns in the upper half of the blocks; 0 for none.
+        adapters: channels of the bottleneck that each head owns after every block; 0 for none.
         digest: of `symbols`; a head and a vocabulary that do not belong together are refused.
         normalisers: language -> what was done to its texts.
         calibration: what `transcribe --language auto` compares heads by, or empty.
@@ -104,7 +104,7 @@ def vocabulary_digest(symbols: Mapping[str, Sequence[str]]) -> str:
 
 
 class Head(nn.Linear):
-    """What a language has to itself: its symbols' scores, and a bottleneck after each of the uppermost blocks.
+    """What a language has to itself: its symbols' scores, and a bottleneck after every block.
 
     Args:
         width: D, of the encoder's states.
@@ -145,7 +145,7 @@ class MultilingualCTC(PreTrainedModel):
 
     def new_head(self, units: int, name: str) -> Head:
         """A fresh head of so many symbols; that of the phones, which all languages share, owns no block's output."""
-        blocks = 0 if name == PHONE_HEAD else (len(self.encoder.blocks) + 1) // 2
+        blocks = 0 if name == PHONE_HEAD else len(self.encoder.blocks)
         width: int = self.encoder.body.config.hidden_size
         return Head(width, units, adapters=(blocks, self.config.adapters))
 
@@ -378,7 +378,7 @@ def build(
         head_of: language -> head; a head per language where absent.
         rate_of: language -> sampling rate in Hz; 16000 where absent.
         subsampling: frames of 10 ms per output frame, for an encoder from scratch.
-        adapters: channels of each head's own bottlenecks in the upper half of the blocks; 0 for none.
+        adapters: channels of each head's own bottlenecks, one after every block; 0 for none.
     """
     if adapters < 0:
         raise InputError(f"--adapters {adapters}: expected a number of channels, or 0 for none")

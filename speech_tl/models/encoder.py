@@ -223,10 +223,10 @@ class SpeechEncoder(nn.Module):
         The first is what enters the first block, the last what leaves the encoder.
 
         Args:
-            adapters: what the outputs of the uppermost blocks, as many as there are adapters, pass through.
+            adapters: what the output of each block passes through, bottom first; nothing if none.
         """
         features, lengths = self.features(audio, samples, rate, augmentation=augmentation, warp=warp)
-        with through(self.blocks[len(self.blocks) - len(adapters) :], adapters):
+        with through(self.blocks if adapters else (), adapters):
             return self.encode(features, lengths)
 
     def features(

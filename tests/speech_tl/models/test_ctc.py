@@ -116,19 +116,19 @@ def test_one_pass_gives_every_heads_opinion(model: ctc.MultilingualCTC) -> None:
         assert said[code].equal(alone) and frames.equal(own)
 
 
-def test_a_language_owns_the_upper_half_of_its_way() -> None:
+def test_a_language_owns_a_part_of_every_block() -> None:
     torch.manual_seed(0)
     phones = {"phones": Units.from_texts(["abc"])}
     own = {language: language for language in VOCABULARIES}
     plain = ctc.build("tiny", VOCABULARIES, dropout=0.0).eval()
     model = ctc.build("tiny", VOCABULARIES | phones, head_of=own, dropout=0.0, adapters=8).eval()
-    assert [len(head.adapters) for head in model.heads.values()] == [1, 1, 0], "of two blocks; the phones' owns none"
+    assert [len(head.adapters) for head in model.heads.values()] == [2, 2, 0], "two blocks; the phones' owns none"
     model.load_state_dict(plain.state_dict(), strict=False)
     audio, samples = torch.randn(2, 8000), torch.tensor([8000, 6000])
     fresh = model.log_probabilities(audio, samples, "swh")[0]
     assert fresh.equal(plain.log_probabilities(audio, samples, "swh")[0]), "a fresh bottleneck says nothing"
     before = model.hidden(audio, samples, "spa")[0]
-    torch.nn.init.normal_(model.head("swh").adapters[0].up.weight)
+    torch.nn.init.normal_(model.head("swh").adapters[1].up.weight)
     hidden = model.hidden(audio, samples, "swh")[0]
     assert [a.equal(b) for a, b in zip(hidden, before, strict=True)] == [True, True, False], "only above the last block"
     for kept, now in zip(before, model.hidden(audio, samples, "spa")[0], strict=True):
