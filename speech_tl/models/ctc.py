@@ -398,7 +398,7 @@ def build(
 
 
 def layer_groups(model: MultilingualCTC, language: str | None = None) -> dict[str, nn.Module]:
-    """Its named layers from input to output: `subsampling`, `encoder.0`, …, `head.sw`.
+    """Its named layers from input to output: `subsampling`, `encoder.0`, …, `head.sw`, which is all that sw owns.
 
     language: only what that language goes through, one input layer and one head.
     """
