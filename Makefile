@@ -13,7 +13,7 @@ PACKAGES := $(wildcard speech_tl nmt_zero_shot recipes)
 .PHONY: demo test clean
 
 demo: $(VENV)/installed-synth
-	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m recipes.asr_multilingual --encoder tiny --sample-rate 8000 --batch-seconds 12 --batch-clips 8 --peak-rate 3e-3 --steps 1800 --augment-after 1 --monolingual sw --out runs/demo
+	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m recipes.asr_multilingual --encoder tiny --sample-rate 8000 --batch-seconds 12 --batch-clips 8 --peak-rate 3e-3 --steps 1500 --augment-after 1 --monolingual sw --out runs/demo
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m ruff check .
