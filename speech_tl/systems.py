@@ -142,7 +142,7 @@ def train(
     if settings.draws < 1:
         raise InputError(f"--draws {settings.draws}: expected 1 (one language in a batch) or more")
     alike = len({(d.train.sample_rate, bool(d.pronunciations)) for d in data.values()}) == 1
-    draws = min(settings.draws, settings.batch_clips) if alike and len(data) > 1 else 1
+    draws = max(1, min(settings.draws, settings.batch_clips)) if alike and len(data) > 1 else 1
     if settings.draws > 1 and not alike:
         print("sampling rates differ, or only some languages have phones: a batch is of one language", file=sys.stderr)
     lengths = {code: d.train.lengths for code, d in data.items()}
