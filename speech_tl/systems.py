@@ -149,7 +149,7 @@ def train(
     total = int(settings.batch_seconds * max(d.train.sample_rate for d in data.values()))
     order = GroupBatches(
         lengths,
-        max_total=total if draws == 1 else max(total // draws, *map(max, lengths.values())),
+        max_total=min(total, max(total // draws, *map(max, lengths.values()))),  # a longer clip is refused
         max_items=settings.batch_clips // draws,
         temperature=settings.temperature,
         generator=streams.generator("batches"),
