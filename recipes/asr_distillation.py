@@ -22,6 +22,7 @@ from speech_tl.device import chosen
 from speech_tl.errors import InputError
 from speech_tl.evaluate import Evaluation, division_of, evaluate
 from speech_tl.models import ctc
+from speech_tl.models.ctc_config import PHONE_HEAD
 from speech_tl.report import Report, finish
 from speech_tl.results import tables
 from speech_tl.students import Method
@@ -70,7 +71,7 @@ def main(config: Config) -> Report:
 
     # Model
     teacher = ctc.load(config.checkpoint, device=chosen(config.device))
-    if config.phones and ctc.PHONE_HEAD not in teacher.heads:
+    if config.phones and PHONE_HEAD not in teacher.heads:
         raise InputError(f"--phones {' '.join(config.phones)}: {config.checkpoint} was trained without phones")
     students.student(teacher, config.student, seed=config.seed)  # refused before anything is read
 

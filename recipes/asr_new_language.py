@@ -34,6 +34,7 @@ from speech_tl.errors import InputError
 from speech_tl.evaluate import Evaluation, division_of, evaluate
 from speech_tl.languages import Method
 from speech_tl.models import ctc
+from speech_tl.models.ctc_config import PHONE_HEAD
 from speech_tl.recommendation import distance, for_language
 from speech_tl.report import Report, finish
 from speech_tl.systems import Settings
@@ -96,7 +97,7 @@ def main(config: Config) -> Report:
     known = _heard(model, source)
     if config.replay and not source:
         raise InputError("--replay goes on with the old languages' recordings: name them with --source")
-    if config.phones and ctc.PHONE_HEAD not in model.heads:
+    if config.phones and PHONE_HEAD not in model.heads:
         raise InputError(f"--phones {' '.join(config.phones)}: {config.checkpoint} was trained without phones")
     amounts = _amounts(config, model)
     print("\n".join(each.description for each in amounts.values()), file=sys.stderr)

@@ -18,7 +18,8 @@ from torch import Tensor
 from speech_tl.data.batches import SpeechBatch
 from speech_tl.data.preparation import Language
 from speech_tl.errors import unknown_name
-from speech_tl.models.ctc import PHONE_HEAD, MultilingualCTC, layer_groups
+from speech_tl.models.ctc import MultilingualCTC, layer_groups
+from speech_tl.models.ctc_config import PHONE_HEAD
 from speech_tl.models.growing import add_language, alone, beside
 from speech_tl.phonology.sounds import PHONES
 from speech_tl.systems import Settings, check_clips, train

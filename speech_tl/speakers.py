@@ -23,7 +23,8 @@ from speech_tl.data.batches import Examples, SpeechBatch, SpeechBatches, name_in
 from speech_tl.errors import unknown_name
 from speech_tl.models import changes, voices
 from speech_tl.models.changes import Changes
-from speech_tl.models.ctc import MultilingualCTC, ctc_loss, layer_groups
+from speech_tl.models.ctc import MultilingualCTC, layer_groups
+from speech_tl.models.language_heads import ctc_loss
 from speech_tl.training.loop import Plan, fit
 from speech_tl.training.sampling import GroupBatches
 from speech_tl.training.seeding import Streams, seed_everything

@@ -19,8 +19,9 @@ from speech_tl.data.splits import draw
 from speech_tl.domains import Look, Read, Side
 from speech_tl.errors import InputError
 from speech_tl.evaluate import evaluate
-from speech_tl.models.ctc import MultilingualCTC, ctc_losses
+from speech_tl.models.ctc import MultilingualCTC
 from speech_tl.models.decoding import greedy
+from speech_tl.models.language_heads import ctc_losses
 from speech_tl.results import Evaluation
 from speech_tl.systems import Settings, check_clips, untrained
 from speech_tl.training.sampling import GroupBatches

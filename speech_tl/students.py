@@ -15,7 +15,8 @@ from torch import Tensor
 from speech_tl.data.batches import SpeechBatch
 from speech_tl.data.preparation import Language
 from speech_tl.errors import InputError, unknown_name
-from speech_tl.models.ctc import PHONE_HEAD, MultilingualCTC, MultilingualCTCConfig
+from speech_tl.models.ctc import MultilingualCTC
+from speech_tl.models.ctc_config import PHONE_HEAD, MultilingualCTCConfig
 from speech_tl.models.encoder import from_size
 from speech_tl.systems import Settings, System, train
 from speech_tl.training.loop import Plan

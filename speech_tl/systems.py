@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from speech_tl.augmentation import AS_RECORDED, Augmentation
@@ -20,6 +21,7 @@ from speech_tl.device import leads
 from speech_tl.errors import InputError
 from speech_tl.evaluate import Evaluation, evaluate
 from speech_tl.models import ctc
+from speech_tl.models.ctc_config import PHONE_HEAD
 from speech_tl.models.encoder import SUBSAMPLINGS
 from speech_tl.models.identification import calibrate, confusion_rows, head_scores
 from speech_tl.phonology.sounds import PHONES
@@ -96,7 +98,7 @@ def untrained(
         symbols = {symbol for units in vocabularies.values() for symbol in units.symbols[1:]}
         vocabularies = {"union": Units.from_texts(symbols)}
     if any(language.pronunciations for language in data.values()):
-        vocabularies[ctc.PHONE_HEAD] = PHONES
+        vocabularies[PHONE_HEAD] = PHONES
     model = ctc.build(
         settings.encoder,
         vocabularies,
@@ -138,22 +140,7 @@ def train(
     print(f"training {name} on {', '.join(data)} in {folder}", file=sys.stderr, flush=True)
     seed_everything(seed)
     streams = Streams(seed)
-    examples = {code: language.examples(language.train, model.units(code)) for code, language in data.items()}
-    if settings.draws < 1:
-        raise InputError(f"--draws {settings.draws}: expected 1 (one language in a batch) or more")
-    alike = len({(d.train.sample_rate, bool(d.pronunciations)) for d in data.values()}) == 1
-    draws = max(1, min(settings.draws, settings.batch_clips)) if alike and len(data) > 1 else 1
-    if settings.draws > 1 and not alike:
-        print("sampling rates differ, or only some languages have phones: a batch is of one language", file=sys.stderr)
-    lengths = {code: d.train.lengths for code, d in data.items()}
-    total = int(settings.batch_seconds * max(d.train.sample_rate for d in data.values()))
-    order = GroupBatches(
-        lengths,
-        max_total=min(total, max(total // draws, *map(max, lengths.values()))),  # a longer clip is refused
-        max_items=settings.batch_clips // draws,
-        temperature=settings.temperature,
-        generator=streams.generator("batches"),
-    )
+    batches = mixed_batches(data, model, settings, generator=streams.generator("batches"))
 
     def terms(model: ctc.MultilingualCTC, batch: SpeechBatch, progress: float) -> dict[str, Tensor]:
         losses = model.losses(
@@ -174,7 +161,7 @@ def train(
 
     history = fit(
         model,
-        SpeechBatches(examples, order, draws=draws),
+        batches,
         terms,
         plan=plan,
         out=folder,
@@ -187,6 +174,33 @@ def train(
     )
     best = ctc.load(folder / "checkpoint", device=str(next(model.parameters()).device))
     return System(name, best, history, folder)
+
+
+def mixed_batches(
+    data: Mapping[str, Language], model: ctc.MultilingualCTC, settings: Settings, *, generator: torch.Generator
+) -> SpeechBatches:
+    """The training clips in batches of several draws, where the languages can stand side by side in one.
+
+    Raises:
+        InputError: a batch has less than one draw, or a clip is longer than a whole batch.
+    """
+    if settings.draws < 1:
+        raise InputError(f"--draws {settings.draws}: expected 1 (one language in a batch) or more")
+    alike = len({(d.train.sample_rate, bool(d.pronunciations)) for d in data.values()}) == 1
+    draws = max(1, min(settings.draws, settings.batch_clips)) if alike and len(data) > 1 else 1
+    if settings.draws > 1 and not alike:
+        print("sampling rates differ, or only some languages have phones: a batch is of one language", file=sys.stderr)
+    lengths = {code: d.train.lengths for code, d in data.items()}
+    total = int(settings.batch_seconds * max(d.train.sample_rate for d in data.values()))
+    order = GroupBatches(
+        lengths,
+        max_total=min(total, max(total // draws, *map(max, lengths.values()))),  # a longer clip is refused
+        max_items=settings.batch_clips // draws,
+        temperature=settings.temperature,
+        generator=generator,
+    )
+    examples = {code: language.examples(language.train, model.units(code)) for code, language in data.items()}
+    return SpeechBatches(examples, order, draws=draws)
 
 
 def train_alone(

@@ -24,7 +24,8 @@ from speech_tl.data import audio
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
 from speech_tl.models import timed_words, voices
-from speech_tl.models.ctc import PHONE_HEAD, MultilingualCTC, load
+from speech_tl.models.ctc import MultilingualCTC, load
+from speech_tl.models.ctc_config import PHONE_HEAD
 from speech_tl.models.decoding import BLANK
 from speech_tl.models.identification import LanguageCalibration, head_scores
 from speech_tl.models.lookup import Lookup, many_words, one_word

@@ -6,11 +6,9 @@ symbols, which is the control. CTC is Graves et al. 2006. Everything a reader of
 their digest, text normalisation, the calibration that tells languages apart) travels in its configuration.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +18,6 @@ from torch import Tensor, nn
 from transformers import (
     AutoConfig,
     AutoModelForCTC,
-    PreTrainedConfig,
     PreTrainedModel,
     Wav2Vec2CTCTokenizer,
     Wav2Vec2FeatureExtractor,
@@ -29,93 +26,12 @@ from transformers.modeling_outputs import CausalLMOutput
 
 from speech_tl.augmentation import Augmentation
 from speech_tl.errors import InputError, unknown_name
+from speech_tl.models.ctc_config import FORMAT, PHONE_HEAD, MultilingualCTCConfig, vocabulary_digest
 from speech_tl.models.encoder import SIZES, SpeechEncoder, from_config, from_scratch, from_size, pretrained
+from speech_tl.models.language_heads import LanguageHead, ctc_loss, ctc_losses, each_its_own, runs_of
 from speech_tl.phonology.units import BLANK, Units
 from speech_tl.training.checkpoint import replace_folder, settle
-from speech_tl.transfer.adapters import Bottleneck
 from speech_tl.transfer.progressive import attach
-
-PHONE_HEAD = "phones"
-"""The head whose units, sound classes, all languages share; no language is asked for by it."""
-FORMAT = 1
-"""Of what `save` writes; a checkpoint of another number is refused by name."""
-
-
-class MultilingualCTCConfig(PreTrainedConfig):
-    """What a checkpoint says about itself.
-
-    Attributes:
-        encoder: configuration of the transformers encoder, with its `model_type`.
-        from_scratch: whether the encoder is one of our own sizes, which differ from the architecture's original.
-        symbols: head -> its units, blank first.
-        head_of: language -> head.
-        rate_of: language -> sampling rate in Hz of the input layer it goes through.
-        least_frames: frames (10 ms) that a shorter clip is filled up to.
-        adapters: channels of the bottleneck that each head owns after every block; 0 for none.
-        digest: of `symbols`; a head and a vocabulary that do not belong together are refused.
-        normalisers: language -> what was done to its texts.
-        calibration: what `transcribe --language auto` compares heads by, or empty.
-        older: configuration of a model whose frozen layers this one reads, and which answers for its own languages.
-        lateral: channels between the two columns.
-        language: the one assumed where none is named.
-    """
-
-    model_type = "speech_tl_ctc"
-
-    def __init__(
-        self,
-        *,
-        encoder: Mapping[str, Any] | None = None,
-        from_scratch: bool = True,
-        symbols: Mapping[str, Sequence[str]] | None = None,
-        head_of: Mapping[str, str] | None = None,
-        rate_of: Mapping[str, int] | None = None,
-        least_frames: int = 0,
-        adapters: int = 0,
-        digest: str = "",
-        normalisers: Mapping[str, Any] | None = None,
-        calibration: Mapping[str, Any] | None = None,
-        language: str = "",
-        older: Mapping[str, Any] | None = None,
-        lateral: int = 0,
-        format_version: int = FORMAT,
-        **rest: Any,
-    ) -> None:
-        self.encoder = dict(encoder or {})
-        self.from_scratch = from_scratch
-        self.symbols = {head: list(units) for head, units in (symbols or {}).items()}
-        self.head_of = dict(head_of or {head: head for head in self.symbols})
-        self.rate_of = dict(rate_of or dict.fromkeys(self.head_of, 16000))
-        self.least_frames = least_frames
-        self.adapters = adapters
-        self.digest = digest or vocabulary_digest(self.symbols)
-        self.normalisers = dict(normalisers or {})
-        self.calibration = dict(calibration or {})
-        self.language = language or next(iter(self.head_of), "")
-        self.older = dict(older) if older else None
-        self.lateral = lateral
-        self.format_version = format_version
-        super().__init__(**rest)
-
-
-def vocabulary_digest(symbols: Mapping[str, Sequence[str]]) -> str:
-    """16 hexadecimal digits over all heads and their units."""
-    return hashlib.sha256(json.dumps(symbols, default=list, sort_keys=True).encode()).hexdigest()[:16]
-
-
-class Head(nn.Linear):
-    """What a language has to itself: its symbols' scores, and a bottleneck after every block.
-
-    Args:
-        width: D, of the encoder's states.
-        units: V.
-        adapters: how many blocks, and how many channels.
-    """
-
-    def __init__(self, width: int, units: int, *, adapters: tuple[int, int] = (0, 0)) -> None:
-        super().__init__(width, units)
-        blocks, channels = adapters if all(adapters) else (0, 0)
-        self.adapters = nn.ModuleList(Bottleneck(width, channels) for _ in range(blocks))
 
 
 class MultilingualCTC(PreTrainedModel):
@@ -143,11 +59,11 @@ class MultilingualCTC(PreTrainedModel):
             attach(*columns, width=width, inner=config.lateral)
         self.post_init()  # type: ignore[no-untyped-call]
 
-    def new_head(self, units: int, name: str) -> Head:
+    def new_head(self, units: int, name: str) -> LanguageHead:
         """A fresh head of so many symbols; that of the phones, which all languages share, owns no block's output."""
         blocks = 0 if name == PHONE_HEAD else len(self.encoder.blocks)
         width: int = self.encoder.body.config.hidden_size
-        return Head(width, units, adapters=(blocks, self.config.adapters))
+        return LanguageHead(width, units, adapters=(blocks, self.config.adapters))
 
     def init_weights(self) -> None:
         """Nothing: every layer has its initial or pretrained weights when it gets here."""
@@ -231,7 +147,7 @@ class MultilingualCTC(PreTrainedModel):
         column, rate = self.column(runs[0][0]), self.sample_rate(runs[0][0])
         depths = zip(*(column.head(language).adapters for language, _ in runs), strict=True)
         rows = [where for _, where in runs]
-        own = [partial(_each_its_own, adapters=adapters, rows=rows) for adapters in depths]
+        own = [partial(each_its_own, adapters=adapters, rows=rows) for adapters in depths]
         heard: tuple[tuple[Tensor, ...], Tensor] = column.encoder(
             audio, samples, rate, augmentation=augmentation, warp=warp, adapters=own
         )
@@ -325,38 +241,9 @@ class MultilingualCTC(PreTrainedModel):
             "intermediate_ctc": sounds(middle, phones, phone_lengths),
         }
 
-    def head(self, language: str) -> Head:
+    def head(self, language: str) -> LanguageHead:
         """What writes a language of this column; several may share one."""
-        return cast(Head, self.heads[self.config.head_of[language]])
-
-
-def runs_of(languages: Sequence[str]) -> list[tuple[str, slice]]:
-    """Each stretch of one language, and the rows it has."""
-    runs, first = [], 0
-    for language, run in groupby(languages):
-        last = first + len(list(run))
-        runs.append((language, slice(first, last)))
-        first = last
-    return runs
-
-
-def _each_its_own(hidden: Tensor, *, adapters: Sequence[nn.Module], rows: Sequence[slice]) -> Tensor:
-    """(B, T, D) -> (B, T, D), every stretch of rows through its adapter."""
-    return torch.cat([adapter(hidden[own]) for adapter, own in zip(adapters, rows, strict=True)])
-
-
-def ctc_losses(logits: Tensor, targets: Tensor, frames: Tensor, target_lengths: Tensor) -> Tensor:
-    """logits: (B, T, V), targets: (B, S), lengths: (B,) -> −log p(targets) per symbol, (B,); 0 where none fits."""
-    log_probabilities = logits.float().log_softmax(-1).transpose(0, 1)  # (T, B, V)
-    each = nn.functional.ctc_loss(
-        log_probabilities, targets, frames, target_lengths, reduction="none", zero_infinity=True
-    )
-    return each / target_lengths
-
-
-def ctc_loss(logits: Tensor, targets: Tensor, frames: Tensor, target_lengths: Tensor) -> Tensor:
-    """The mean of `ctc_losses`."""
-    return ctc_losses(logits, targets, frames, target_lengths).mean()
+        return cast(LanguageHead, self.heads[self.config.head_of[language]])
 
 
 def build(

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from speech_tl.errors import InputError, unknown_name
-from speech_tl.models.ctc import PHONE_HEAD, MultilingualCTC, MultilingualCTCConfig, vocabulary_digest
+from speech_tl.models.ctc import MultilingualCTC
+from speech_tl.models.ctc_config import PHONE_HEAD, MultilingualCTCConfig, vocabulary_digest
 from speech_tl.phonology.units import Units
 
 

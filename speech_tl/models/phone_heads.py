@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from speech_tl.augmentation import Augmentation
 from speech_tl.errors import InputError
-from speech_tl.models.ctc import ctc_loss
 from speech_tl.models.encoder import SIZES, SpeechEncoder, from_config, from_scratch, from_size, pretrained
+from speech_tl.models.language_heads import ctc_loss
 from speech_tl.phonology.inventories import Inventory
 from speech_tl.phonology.phones import nearest, signatures
 from speech_tl.training.checkpoint import load_state, save_state

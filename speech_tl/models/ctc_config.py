@@ -1,0 +1,75 @@
+"""What a checkpoint says about itself: everything its reader needs besides the weights."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from transformers import PreTrainedConfig
+
+PHONE_HEAD = "phones"
+"""The head whose units, sound classes, all languages share; no language is asked for by it."""
+FORMAT = 1
+"""Of what `save` writes; a checkpoint of another number is refused by name."""
+
+
+class MultilingualCTCConfig(PreTrainedConfig):
+    """What a checkpoint says about itself.
+
+    Attributes:
+        encoder: configuration of the transformers encoder, with its `model_type`.
+        from_scratch: whether the encoder is one of our own sizes, which differ from the architecture's original.
+        symbols: head -> its units, blank first.
+        head_of: language -> head.
+        rate_of: language -> sampling rate in Hz of the input layer it goes through.
+        least_frames: frames (10 ms) that a shorter clip is filled up to.
+        adapters: channels of the bottleneck that each head owns after every block; 0 for none.
+        digest: of `symbols`; a head and a vocabulary that do not belong together are refused.
+        normalisers: language -> what was done to its texts.
+        calibration: what `transcribe --language auto` compares heads by, or empty.
+        older: configuration of a model whose frozen layers this one reads, and which answers for its own languages.
+        lateral: channels between the two columns.
+        language: the one assumed where none is named.
+    """
+
+    model_type = "speech_tl_ctc"
+
+    def __init__(
+        self,
+        *,
+        encoder: Mapping[str, Any] | None = None,
+        from_scratch: bool = True,
+        symbols: Mapping[str, Sequence[str]] | None = None,
+        head_of: Mapping[str, str] | None = None,
+        rate_of: Mapping[str, int] | None = None,
+        least_frames: int = 0,
+        adapters: int = 0,
+        digest: str = "",
+        normalisers: Mapping[str, Any] | None = None,
+        calibration: Mapping[str, Any] | None = None,
+        language: str = "",
+        older: Mapping[str, Any] | None = None,
+        lateral: int = 0,
+        format_version: int = FORMAT,
+        **rest: Any,
+    ) -> None:
+        self.encoder = dict(encoder or {})
+        self.from_scratch = from_scratch
+        self.symbols = {head: list(units) for head, units in (symbols or {}).items()}
+        self.head_of = dict(head_of or {head: head for head in self.symbols})
+        self.rate_of = dict(rate_of or dict.fromkeys(self.head_of, 16000))
+        self.least_frames = least_frames
+        self.adapters = adapters
+        self.digest = digest or vocabulary_digest(self.symbols)
+        self.normalisers = dict(normalisers or {})
+        self.calibration = dict(calibration or {})
+        self.language = language or next(iter(self.head_of), "")
+        self.older = dict(older) if older else None
+        self.lateral = lateral
+        self.format_version = format_version
+        super().__init__(**rest)
+
+
+def vocabulary_digest(symbols: Mapping[str, Sequence[str]]) -> str:
+    """16 hexadecimal digits over all heads and their units."""
+    return hashlib.sha256(json.dumps(symbols, default=list, sort_keys=True).encode()).hexdigest()[:16]
