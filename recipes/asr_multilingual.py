@@ -34,7 +34,7 @@ from speech_tl.device import chosen
 from speech_tl.errors import unknown_name
 from speech_tl.report import Report, finish
 from speech_tl.results import Evaluation, tables
-from speech_tl.systems import System, learn_to_tell_languages, train, train_alone, untrained
+from speech_tl.systems import System, learn_to_tell_languages, train, train_alone, union_of, untrained
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.sampling import temperature_probabilities
@@ -81,7 +81,7 @@ def main(config: Config) -> Report:
     plan = replace(plan, minutes=None, epochs=None, steps=shared.history.steps)
     together = {"shared_heads": shared}
     if config.union:
-        model = untrained(data, settings, seed=config.seed, union=True)
+        model = untrained(data, settings, seed=config.seed, shared=union_of(data))
         together["union_head"] = fitted("union_head", model, plan=plan, folder=config.out / "systems/union")
     sizes = [len(language.train) for language in data.values()]
     shares = temperature_probabilities(sizes, temperature=config.temperature).tolist()

@@ -45,6 +45,8 @@ class Settings:
     least_frames: int = 0
     adapters: int = 0
     """Channels of the bottleneck that each language owns after every block; 0 for none."""
+    label_prior: float = 0.0
+    """How much of log p(unit) the heads' scores are lowered by (`language_heads.LanguageHead`)."""
     dropout: float = 0.1
     intermediate: float = 0.3
     """Weight of the CTC loss on the middle block: of phones where they are known, else of the language's symbols."""
@@ -85,34 +87,39 @@ class System:
 
 
 def untrained(
-    data: Mapping[str, Language], settings: Settings, *, seed: int, union: bool = False
+    data: Mapping[str, Language], settings: Settings, *, seed: int, shared: tuple[str, Units] | None = None
 ) -> ctc.MultilingualCTC:
-    """A model with a head per language, or with one head for the union of their symbols.
+    """A model with a head per language, or with one head for all, of this name and these units.
 
     Raises:
         InputError: the encoder cannot be had, or a language has no clip that CTC could learn from.
     """
     seed_everything(seed)
     vocabularies = {code: language.units for code, language in data.items()}
-    if union:
-        symbols = {symbol for units in vocabularies.values() for symbol in units.symbols[1:]}
-        vocabularies = {"union": Units.from_texts(symbols)}
+    if shared is not None:
+        vocabularies = dict([shared])
     if any(language.pronunciations for language in data.values()):
         vocabularies[PHONE_HEAD] = PHONES
     model = ctc.build(
         settings.encoder,
         vocabularies,
-        head_of={code: "union" if union else code for code in data},
+        head_of={code: shared[0] if shared else code for code in data},
         rate_of={code: language.train.sample_rate for code, language in data.items()},
         normalisers={code: language.normaliser.to_dict() for code, language in data.items()},
         subsampling=settings.subsampling,
         dropout=settings.dropout,
         least_frames=settings.least_frames,
         adapters=settings.adapters,
+        label_prior=settings.label_prior,
     )
     for language in data.values():
         check_clips(language, model, speed=settings.augmentation.fastest)
     return model
+
+
+def union_of(data: Mapping[str, Language]) -> tuple[str, Units]:
+    """The head, and its units, that writes every symbol of every language: the control of a head for each."""
+    return "union", Units.from_texts(symbol for own in data.values() for symbol in own.units.symbols[1:])
 
 
 def train(

@@ -1,8 +1,9 @@
 """Words that no recording of the training holds, recognised by their sounds.
 
-The head of sound classes hears phones, the lexicon says which words they spell, and a tree search finds the word whose
-pronunciation is most probable. A held-out word's audio is absent from training and validation; whether its phones, and
-their neighbourhoods, were ever heard is counted.
+A model of sounds is trained on the other words, the lexicon says which sounds spell a word, and a tree search finds the
+word whose pronunciation is most probable. A held-out word's audio is absent from training and validation; whether its
+phones, and their neighbourhoods, were ever heard is counted. Words of the training fit better than they should, so that
+among all words they are handicapped (calibrated stacking, Chao et al. 2016), by what further words held out ask for.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -23,7 +24,11 @@ from speech_tl.models.lookup import searches
 from speech_tl.models.word_network import Network
 from speech_tl.models.word_search import BEAM, Heard, words
 from speech_tl.phonology.lexicon import Lexicon, PrefixTree, prefix_tree
+from speech_tl.phonology.sounds import PHONES
 from speech_tl.zero_shot.compatibility import harmonic_mean
+
+HANDICAPS = tuple(step / 40 for step in range(25))
+"""Nats a frame, from 0 to 0.6."""
 
 
 def drawn(texts: Collection[str], count: int, *, seed: int) -> tuple[str, ...]:
@@ -50,11 +55,25 @@ def without(language: Language, held: Collection[str]) -> Language:
             raise unknown_name("word", word, said, where=f"the recordings of {language.code}")
     parts = []
     for clips in (language.train, language.valid):
-        kept = [u for u in clips.utterances if u.text not in held]
-        if not kept:
+        if all(u.text in held for u in clips.utterances):
             raise InputError(f"{language.code}: nothing is left to train on without {', '.join(sorted(held)[:5])}")
-        parts.append(Clips(kept, clips.sample_rate))
+        parts.append(clips.take([at for at, u in enumerate(clips.utterances) if u.text not in held]))
     return replace(language, train=parts[0], valid=parts[1])
+
+
+def as_sounds(language: Language) -> Language:
+    """The language with its sounds in the place of its texts, in training and validation.
+
+    Raises:
+        ValueError: its pronunciations are not known.
+    """
+    if not language.pronunciations:
+        raise ValueError(f"{language.code} has no pronunciations")
+    parts = []
+    for clips in (language.train, language.valid):
+        said = [replace(u, text=language.pronunciations[u.text]) for u in clips.utterances]
+        parts.append(Clips.of(said, (clips[at] for at in range(len(clips))), clips.sample_rate))
+    return replace(language, units=PHONES, train=parts[0], valid=parts[1], pronunciations={})
 
 
 @dataclass(frozen=True)
@@ -65,6 +84,8 @@ class Answers:
     """The words that were said."""
     heard: tuple[tuple[Heard, ...], ...]
     """For each clip, the words of the lexicon that were found, best first."""
+    frames: tuple[int, ...]
+    """Of each clip."""
 
     @property
     def best(self) -> list[str]:
@@ -73,27 +94,50 @@ class Answers:
 
 
 @torch.inference_mode()
-def hear(model: MultilingualCTC, clips: Clips, *, language: str, middle: bool = False) -> list[Tensor]:
-    """log p(sound class | frame) (T, P) of every clip. The model's mode is restored.
-
-    Args:
-        middle: from the middle block (`MultilingualCTC.sounds`).
-    """
+def hear(model: MultilingualCTC, clips: Clips, *, language: str) -> list[Tensor]:
+    """log p(sound class | frame) (T, P) of every clip. The model's mode is restored."""
     device, training = next(model.parameters()).device, model.training
     model.train(False)
     heard = []
     for index in range(len(clips)):
         audio = clips[index][None].to(device)
-        log_probs, frames = model.sounds(audio, torch.tensor([audio.shape[1]], device=device), language, middle=middle)
+        log_probs, frames = model.sounds(audio, torch.tensor([audio.shape[1]], device=device), language)
         heard.append(log_probs[0, : int(frames[0])].cpu())
     model.train(training)
     return heard
 
 
-def look_up(heard: Sequence[Tensor], clips: Clips, tree: PrefixTree, *, beam: float = BEAM) -> Answers:
-    """Every clip as one word of the tree."""
-    found = (words(own, tree, beam=beam) or words(own, tree, beam=inf) for own in heard)  # if only beginnings are left
-    return Answers(tuple(u.text for u in clips.utterances), tuple(map(tuple, found)))
+def look_up(heard: Sequence[Tensor], clips: Clips, tree: PrefixTree, *, handicap: float = 0.0) -> Answers:
+    """Every clip as one word of the tree.
+
+    Args:
+        handicap: up to which the answers may be `handicapped`: so much further from the best a word is still kept.
+    """
+    found = []
+    for own in heard:
+        near = words(own, tree, beam=BEAM + handicap * len(own))
+        found.append(tuple(near or words(own, tree, beam=inf)))  # if only beginnings are left
+    return Answers(tuple(u.text for u in clips.utterances), tuple(found), tuple(map(len, heard)))
+
+
+def handicapped(answers: Answers, seen: Collection[str], handicap: float) -> Answers:
+    """The same, words that were trained on lowered by so many nats for every frame of the clip."""
+
+    def lowered(own: tuple[Heard, ...], frames: int) -> tuple[Heard, ...]:
+        scores = [replace(each, score=each.score - handicap * frames * (each.word in seen)) for each in own]
+        return tuple(sorted(scores, key=lambda each: -each.score))
+
+    return replace(answers, heard=tuple(map(lowered, answers.heard, answers.frames)))
+
+
+def best_handicap(answers: Answers, seen: Collection[str]) -> float:
+    """Nats a frame by which words that were trained on are lowered for the best harmonic mean of seen and unseen."""
+
+    def mean(handicap: float) -> float:
+        found = handicapped(answers, seen, handicap)
+        return harmonic_mean(*_accuracies(found, [said not in seen for said in found.said]))
+
+    return max(HANDICAPS, key=mean)
 
 
 def row(among_all: Answers, among_unseen: Answers, held: Collection[str], lexicon: Lexicon) -> dict[str, float | int]:
@@ -104,16 +148,11 @@ def row(among_all: Answers, among_unseen: Answers, held: Collection[str], lexico
         among_unseen: looked up in the held-out words alone.
     """
     unseen = [said in held for said in among_all.said]
-    right, only = (
-        [said == found for said, found in zip(answers.said, answers.best, strict=True)]
-        for answers in (among_all, among_unseen)
-    )
-    seen_accuracy = _percent([ok for ok, new in zip(right, unseen, strict=True) if not new])
-    unseen_accuracy = _percent([ok for ok, new in zip(right, unseen, strict=True) if new])
+    seen_accuracy, unseen_accuracy = _accuracies(among_all, unseen)
     return {
         "seen_accuracy": seen_accuracy,
         "unseen_accuracy": unseen_accuracy,
-        "unseen_among_unseen": _percent([ok for ok, new in zip(only, unseen, strict=True) if new]),
+        "unseen_among_unseen": _accuracies(among_unseen, unseen)[1],
         "harmonic_mean": harmonic_mean(seen_accuracy, unseen_accuracy),
         "lexicon_size": len(lexicon),
         "seen_clips": len(unseen) - sum(unseen),
@@ -142,8 +181,12 @@ def decoding(heard: Sequence[Tensor], clips: Clips, lexicon: Lexicon) -> list[di
     return rows
 
 
-def _percent(right: Sequence[bool]) -> float:
-    return 100 * sum(right) / max(1, len(right))
+def _accuracies(answers: Answers, unseen: Sequence[bool]) -> tuple[float, float]:
+    """Percent of right answers to the words that were trained on, and to those that were not."""
+    right = [said == found for said, found in zip(answers.said, answers.best, strict=True)]
+    parts = ([ok for ok, new in zip(right, unseen, strict=True) if new == wanted] for wanted in (False, True))
+    seen, new = (100 * sum(part) / max(1, len(part)) for part in parts)
+    return seen, new
 
 
 def never_heard(held: Sequence[str], trained: Mapping[str, str], lexicon: Lexicon) -> dict[str, int]:

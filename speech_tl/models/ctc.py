@@ -28,7 +28,7 @@ from speech_tl.augmentation import Augmentation
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.models.ctc_config import FORMAT, PHONE_HEAD, MultilingualCTCConfig, vocabulary_digest
 from speech_tl.models.encoder import SIZES, SpeechEncoder, from_config, from_scratch, from_size, pretrained
-from speech_tl.models.language_heads import LanguageHead, ctc_loss, ctc_losses, each_its_own, runs_of
+from speech_tl.models.language_heads import LanguageHead, each_its_own, runs_of
 from speech_tl.phonology.units import BLANK, Units
 from speech_tl.training.checkpoint import replace_folder, settle
 from speech_tl.transfer.progressive import attach
@@ -63,7 +63,8 @@ class MultilingualCTC(PreTrainedModel):
         """A fresh head of so many symbols; that of the phones, which all languages share, owns no block's output."""
         blocks = 0 if name == PHONE_HEAD else len(self.encoder.blocks)
         width: int = self.encoder.body.config.hidden_size
-        return LanguageHead(width, units, adapters=(blocks, self.config.adapters))
+        own = (blocks, self.config.adapters)
+        return LanguageHead(width, units, adapters=own, label_prior=self.config.label_prior)
 
     def init_weights(self) -> None:
         """Nothing: every layer has its initial or pretrained weights when it gets here."""
@@ -180,12 +181,11 @@ class MultilingualCTC(PreTrainedModel):
             said |= {code: self.column(code).head(code)(hidden[-1]).float().log_softmax(-1) for code in own}
         return said, frames
 
-    def sounds(self, audio: Tensor, samples: Tensor, language: str, *, middle: bool = False) -> tuple[Tensor, Tensor]:
+    def sounds(self, audio: Tensor, samples: Tensor, language: str) -> tuple[Tensor, Tensor]:
         """audio: (B, N), samples: (B,) -> log p(sound class | frame) (B, T, P) of the shared head, frames (B,).
 
         Args:
             language: whose input layer the audio goes through.
-            middle: from the middle block, which knows less of whole words, where the intermediate loss trained it.
 
         Raises:
             InputError: the model was trained without phones.
@@ -194,7 +194,7 @@ class MultilingualCTC(PreTrainedModel):
         if PHONE_HEAD not in column.heads:
             raise InputError("this checkpoint was trained without phones: train one with --phones LANGUAGE=SOURCE")
         hidden, frames = self.hidden(audio, samples, language)
-        logits: Tensor = column.heads[PHONE_HEAD](hidden[len(hidden) // 2 if middle else -1])
+        logits: Tensor = column.heads[PHONE_HEAD](hidden[-1])
         return logits.float().log_softmax(-1), frames
 
     def losses(
@@ -225,13 +225,14 @@ class MultilingualCTC(PreTrainedModel):
 
         def symbols(depth: Tensor) -> Tensor:
             each = [
-                ctc_losses(self.head(language)(depth[rows]), targets[rows], frames[rows], target_lengths[rows])
+                self.head(language).losses(depth[rows], targets[rows], frames[rows], target_lengths[rows])
                 for language, rows in runs
             ]
             return torch.cat(each).mean()
 
         def sounds(depth: Tensor, phones: Tensor, phone_lengths: Tensor) -> Tensor:
-            return ctc_loss(self.heads[PHONE_HEAD](depth), phones, frames, phone_lengths)
+            head = cast(LanguageHead, self.heads[PHONE_HEAD])
+            return head.losses(depth, phones, frames, phone_lengths).mean()
 
         if phones is None or phone_lengths is None or not phones.shape[1]:
             return {"ctc": symbols(last), "intermediate_ctc": symbols(middle)}
@@ -257,6 +258,7 @@ def build(
     dropout: float = 0.1,
     least_frames: int = 0,
     adapters: int = 0,
+    label_prior: float = 0.0,
 ) -> MultilingualCTC:
     """A model from an encoder size, checkpoint folder or hub id, with a fresh head for each vocabulary.
 
@@ -266,6 +268,7 @@ def build(
         rate_of: language -> sampling rate in Hz; 16000 where absent.
         subsampling: frames of 10 ms per output frame, for an encoder from scratch.
         adapters: channels of each head's own bottlenecks, one after every block; 0 for none.
+        label_prior: α of `LanguageHead`.
     """
     if adapters < 0:
         raise InputError(f"--adapters {adapters}: expected a number of channels, or 0 for none")
@@ -279,6 +282,7 @@ def build(
         rate_of=rate_of,
         least_frames=least_frames,
         adapters=adapters,
+        label_prior=label_prior,
         normalisers=normalisers,
     )
     return MultilingualCTC(config, body)

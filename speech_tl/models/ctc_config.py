@@ -24,6 +24,7 @@ class MultilingualCTCConfig(PreTrainedConfig):
         rate_of: language -> sampling rate in Hz of the input layer it goes through.
         least_frames: frames (10 ms) that a shorter clip is filled up to.
         adapters: channels of the bottleneck that each head owns after every block; 0 for none.
+        label_prior: α of the heads' scores log p(unit | frame) − α log p(unit); 0 for none.
         digest: of `symbols`; a head and a vocabulary that do not belong together are refused.
         normalisers: language -> what was done to its texts.
         calibration: what `transcribe --language auto` compares heads by, or empty.
@@ -44,6 +45,7 @@ class MultilingualCTCConfig(PreTrainedConfig):
         rate_of: Mapping[str, int] | None = None,
         least_frames: int = 0,
         adapters: int = 0,
+        label_prior: float = 0.0,
         digest: str = "",
         normalisers: Mapping[str, Any] | None = None,
         calibration: Mapping[str, Any] | None = None,
@@ -60,6 +62,7 @@ class MultilingualCTCConfig(PreTrainedConfig):
         self.rate_of = dict(rate_of or dict.fromkeys(self.head_of, 16000))
         self.least_frames = least_frames
         self.adapters = adapters
+        self.label_prior = label_prior
         self.digest = digest or vocabulary_digest(self.symbols)
         self.normalisers = dict(normalisers or {})
         self.calibration = dict(calibration or {})

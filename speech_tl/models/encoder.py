@@ -1,8 +1,8 @@
 """Any transformers speech encoder behind one call: waveforms in, hidden frames and their number out.
 
 Encoders differ in what they read (samples, log-mel, stacked filterbanks), how they shorten time and what they call
-their layers; one row of `FAMILIES` says all of it. From scratch the encoder is a FastConformer (Rekesh et al. 2023);
-every other family comes from a checkpoint.
+their layers; one row of `FAMILIES` says all of it. From scratch the encoder is a FastConformer (Rekesh et al. 2023), or
+the narrow one for sounds; every other family comes from a checkpoint.
 """
 
 import copy
@@ -19,6 +19,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForCTC, PreTrainedConfi
 from speech_tl.acoustics import LogMel, StackedFbank, Waveform, mask
 from speech_tl.augmentation import Augmentation
 from speech_tl.errors import InputError, unknown_name
+from speech_tl.models.narrow import NarrowConfig
 from speech_tl.transfer.adapters import through
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ _UNSAFE = Family("waveform", "input_values", ("feature_extractor", "feature_proj
 
 FAMILIES: Mapping[str, Family] = {
     "parakeet_encoder": Family("log_mel", "input_features", ("subsampling",), "layers"),
+    NarrowConfig.model_type: Family("log_mel", "input_features", ("subsampling",), "layers"),
     "wav2vec2-bert": Family("stacked_fbank", "input_features", ("feature_projection",), "encoder.layers"),
     "wav2vec2": _WAVEFORM,
     "hubert": _WAVEFORM,
@@ -54,12 +56,27 @@ FAMILIES: Mapping[str, Family] = {
     "data2vec-audio": _UNSAFE,
 }
 
-SIZES: Mapping[str, tuple[int, int, int, int, int]] = {
-    "tiny": (64, 2, 2, 128, 16),
-    "small": (96, 4, 4, 192, 16),
-    "base": (256, 12, 4, 1024, 128),
+
+def _fast_conformer(width: int, blocks: int, heads: int, inner: int, channels: int) -> dict[str, Any]:
+    return {
+        "model_type": "parakeet_encoder",
+        "hidden_size": width,
+        "num_hidden_layers": blocks,
+        "num_attention_heads": heads,
+        "intermediate_size": inner,
+        "subsampling_conv_channels": channels,
+        "layerdrop": 0.0,
+        "scale_input": False,
+    }
+
+
+SIZES: Mapping[str, Mapping[str, Any]] = {
+    "tiny": _fast_conformer(64, 2, 2, 128, 16),
+    "small": _fast_conformer(96, 4, 4, 192, 16),
+    "base": _fast_conformer(256, 12, 4, 1024, 128),
+    "narrow": {"model_type": NarrowConfig.model_type, "hidden_size": 128, "num_hidden_layers": 2},
 }
-"""Width, blocks, attention heads, inner width and subsampling channels of the encoders trained from scratch."""
+"""The encoders trained from scratch."""
 
 BINS: Mapping[int, int] = {16000: 80, 8000: 64}
 """Mel bins by sampling rate; the width of the features tells an input layer which rate it hears."""
@@ -69,28 +86,22 @@ SUBSAMPLINGS = (2, 4, 8)
 
 
 def from_size(size: str, *, subsampling: int = 4, dropout: float = 0.1) -> dict[str, Any]:
-    """The configuration of a FastConformer to train from scratch: one frame out for `subsampling` frames of 10 ms."""
+    """The configuration of an encoder to train from scratch: one frame out for `subsampling` frames of 10 ms."""
     if size not in SIZES:
         raise unknown_name("encoder size", size, SIZES)
     if subsampling not in SUBSAMPLINGS:
         raise InputError(f"subsampling by {subsampling}: expected one of {', '.join(map(str, SUBSAMPLINGS))}")
     if not 0 <= dropout < 1:
         raise InputError(f"dropout is {dropout:g}: expected a share of at least 0 and below 1, such as 0.1")
-    width, blocks, heads, inner, channels = SIZES[size]
+    own = dict(SIZES[size])
     config: PreTrainedConfig = AutoConfig.for_model(
-        "parakeet_encoder",
-        hidden_size=width,
-        num_hidden_layers=blocks,
-        num_attention_heads=heads,
-        intermediate_size=inner,
-        subsampling_conv_channels=channels,
+        own.pop("model_type"),
+        **own,
         subsampling_factor=subsampling,
         num_mel_bins=BINS[16000],
         dropout=dropout,
         activation_dropout=dropout,
         attention_dropout=dropout,
-        layerdrop=0.0,
-        scale_input=False,
     )
     return config.to_dict()
 
@@ -284,12 +295,14 @@ def from_config(config: Mapping[str, Any]) -> PreTrainedModel:
 
 
 def from_scratch(config: Mapping[str, Any]) -> PreTrainedModel:
-    """A FastConformer with `ChannelLayerNorm`, and torch's own initial weights.
+    """One of our sizes; a FastConformer gets `ChannelLayerNorm` and torch's own initial weights.
 
     transformers draws every weight with deviation 0.02, which leaves the small fan-in of depthwise convolutions almost
     silent; with torch's draw a CTC model leaves its all-blank plateau in half the updates (recipes/LOG.md).
     """
     body: Any = from_config(config)
+    if body.config.model_type == NarrowConfig.model_type:
+        return cast(PreTrainedModel, body)
     for block in body.layers:
         block.conv.norm = ChannelLayerNorm(body.config.hidden_size)
     for module in body.modules():

@@ -4,13 +4,27 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from speech_tl.data.preparation import Language, prepare
 from speech_tl.errors import InputError
 from speech_tl.models.word_search import Heard
 from speech_tl.phonology.lexicon import Lexicon, prefix_tree
+from speech_tl.phonology.sounds import PHONES
 from speech_tl.systems import Settings, untrained
-from speech_tl.unseen_words import Answers, distractors, drawn, hear, look_up, never_heard, row, without
+from speech_tl.unseen_words import (
+    Answers,
+    as_sounds,
+    best_handicap,
+    distractors,
+    drawn,
+    handicapped,
+    hear,
+    look_up,
+    never_heard,
+    row,
+    without,
+)
 
 WORDS = {"yksi": "yksi", "kaksi": "kaksi", "kolme": "kolme", "viisi": "viisi"}
 
@@ -55,17 +69,37 @@ ANSWERS = Answers(
         heard(a=-1, c=-2),
         (),
     ),
+    frames=(10, 10, 10, 10, 10),
 )
 
 
 def test_accuracies_by_hand() -> None:
     """c is unseen: among all, a and b are right two times of three and c never; among the unseen c once of twice."""
-    only = Answers(ANSWERS.said, (*[heard(c=-1)] * 4, ()))
+    only = replace(ANSWERS, heard=(*[heard(c=-1)] * 4, ()))
     found = row(ANSWERS, only, ["c"], Lexicon({"a": ("a",), "b": ("b",), "c": ("k",)}))
     assert found["seen_accuracy"] == pytest.approx(200 / 3)
     assert (found["unseen_accuracy"], found["harmonic_mean"], found["unseen_among_unseen"]) == (0, 0, 50)
     assert (found["lexicon_size"], found["seen_clips"], found["unseen_clips"]) == (3, 3, 2)
     assert ANSWERS.best == ["a", "b", "b", "a", ""]
+
+
+def test_a_handicap_lets_unseen_words_win() -> None:
+    """c is 1 nat behind in clips of ten frames: 0.1 nats a frame and a little do, and the others' answers stay."""
+    assert handicapped(ANSWERS, {"a", "b"}, 0.05).best == ANSWERS.best
+    lowered = handicapped(ANSWERS, {"a", "b"}, 0.125)
+    assert lowered.best == ["a", "b", "c", "c", ""]
+    assert lowered.heard[3] == (Heard("c", -2), Heard("a", pytest.approx(-2.25)))
+    assert best_handicap(replace(ANSWERS, said=("a", "b", "b", "c", "c")), {"a", "b"}) == 0.125
+
+
+def test_sounds_take_the_place_of_texts(language: Language) -> None:
+    words = {word: said.upper() for word, said in WORDS.items()}
+    heard = as_sounds(replace(language, pronunciations=words))
+    assert [u.text for u in heard.train.utterances] == [words[u.text] for u in language.train.utterances]
+    assert torch.equal(heard.train[1], language.train[1])
+    assert (heard.units, heard.test, heard.pronunciations) == (PHONES, language.test, {})
+    with pytest.raises(ValueError, match="fi has no pronunciations"):
+        as_sounds(replace(language, pronunciations={}))
 
 
 def test_phones_that_no_trained_word_has() -> None:
@@ -87,11 +121,11 @@ def test_distractors_are_as_long_as_what_they_distract_from() -> None:
 def test_clips_are_looked_up(language: Language) -> None:
     model = untrained({"fi": language}, Settings(encoder="tiny", device="cpu"), seed=0)
     tree = prefix_tree(Lexicon({word: (said,) for word, said in WORDS.items()}))
-    for middle in (False, True):
-        sounds = hear(model, language.test, language="fi", middle=middle)
-        answers = look_up(sounds, language.test, tree, beam=1e9)
-        assert answers.said == tuple(u.text for u in language.test.utterances)
-        assert {len(found) for found in answers.heard} == {4}, "every word has a score"
+    sounds = hear(model, language.test, language="fi")
+    answers = look_up(sounds, language.test, tree, handicap=1e9)
+    assert answers.said == tuple(u.text for u in language.test.utterances)
+    assert answers.frames == tuple(map(len, sounds))
+    assert {len(found) for found in answers.heard} == {4}, "every word has a score"
     assert model.training, "as it was"
     plain = untrained({"fi": replace(language, pronunciations={})}, Settings(encoder="tiny", device="cpu"), seed=0)
     with pytest.raises(InputError, match="trained without phones: train one with --phones"):

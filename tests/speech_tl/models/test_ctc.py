@@ -10,7 +10,6 @@ from transformers import AutoModelForCTC, pipeline
 from speech_tl.augmentation import Augmentation
 from speech_tl.errors import InputError
 from speech_tl.models import ctc
-from speech_tl.models.language_heads import runs_of
 from speech_tl.phonology.units import Units
 
 VOCABULARIES = {"swh": Units.from_texts(["jambo bwana"]), "spa": Units.from_texts(["señal"])}
@@ -164,10 +163,6 @@ def test_a_batch_of_two_languages_is_each_by_itself() -> None:
     together["ctc"].backward()
     for code in VOCABULARIES:
         assert model.head(code).adapters[0].up.weight.grad.abs().sum() > 0
-
-
-def test_stretches_of_one_language() -> None:
-    assert runs_of(("a", "a", "b", "a")) == [("a", slice(0, 2)), ("b", slice(2, 3)), ("a", slice(3, 4))]
 
 
 def test_more_symbols_than_frames_is_not_infinite(model: ctc.MultilingualCTC) -> None:
