@@ -23,8 +23,9 @@ from speech_tl.device import chosen
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.models.ctc import MultilingualCTC
 from speech_tl.models.ctc_config import PHONE_HEAD
+from speech_tl.phonology.letters import Known, letters
 from speech_tl.phonology.lexicon import Lexicon, prefix_tree, read
-from speech_tl.phonology.sounds import PHONES
+from speech_tl.phonology.units import Units
 from speech_tl.report import Report, finish
 from speech_tl.systems import train, untrained
 from speech_tl.training import config as configuration
@@ -72,11 +73,14 @@ def main(config: Config) -> Report:
     if config.handicap is not None and config.handicap < 0:
         raise InputError(f"--handicap {config.handicap:g}: expected nats a frame, 0 or more")
     whole = data[code]
-    texts = (*whole.split.train, *whole.split.valid, *whole.split.test)
-    said = pronunciations(texts, sources[code], normalise=whole.normaliser)
-    own = Lexicon({word: (sounds,) for word, sounds in said.items()})
     held = _held(config, sorted({u.text for u in whole.train.utterances} & {u.text for u in whole.test.utterances}))
     rest = {**data, code: unseen_words.without(whole, held)}
+    said = {each: _said(language, sources[each]) for each, language in data.items()}
+    trained = {u.text: said[each][u.text] for each, language in rest.items() for u in language.train.utterances}
+    units = Units.from_texts(trained.values())
+    spell = Known(units)
+    plain = Lexicon({word: (sounds,) for word, sounds in said[code].items()})
+    own = Lexicon({word: (spell(sounds),) for word, sounds in said[code].items()})
     notes = (*(language.description for language in data.values()), f"never trained on: {', '.join(held)}")
     print("\n".join(notes), file=sys.stderr)
 
@@ -85,21 +89,21 @@ def main(config: Config) -> Report:
         splits.save({each: language.split for each, language in data.items()}, config.out / "splits.json")
     handicap = config.handicap
     if handicap is None:
-        handicap = _handicap(config, rest, code, own, count=len(held))
-    model = _trained(config, rest, config.out)
+        handicap = _handicap(config, rest, said, units, code, count=len(held))
+    model = _trained(config, rest, said, units, config.out)
 
     # Evaluate
-    trained = {word: sounds for language in rest.values() for word, sounds in _words(language).items()}
-    facts = {"corpus": code, "draw": config.seed, **unseen_words.never_heard(held, trained, own)}
+    facts = {"corpus": code, "draw": config.seed, **unseen_words.never_heard(held, trained, plain)}
     heard = unseen_words.hear(model, whole.test, language=code)
-    among_unseen = unseen_words.look_up(heard, whole.test, prefix_tree(own.of(held)))
-    rows, lexica = [], (own, *_with_distractors(config, own, held))
+    among_unseen = unseen_words.look_up(heard, whole.test, prefix_tree(own.of(held), units=units.encode))
+    rows, lexica = [], (own, *_with_distractors(config, own, held, spell))
     for lexicon in lexica:
-        among_all = unseen_words.look_up(heard, whole.test, prefix_tree(lexicon), handicap=handicap)
+        tree = prefix_tree(lexicon, units=units.encode)
+        among_all = unseen_words.look_up(heard, whole.test, tree, handicap=handicap)
         for lowered in dict.fromkeys((0.0, handicap)):
             answers = unseen_words.handicapped(among_all, set(trained), lowered)
             rows.append({**facts, "handicap": lowered, **unseen_words.row(answers, among_unseen, held, lexicon)})
-    decoding = [row for lexicon in lexica for row in unseen_words.decoding(heard, whole.test, lexicon)]
+    decoding = [row for lexicon in lexica for row in unseen_words.decoding(heard, whole.test, lexicon, units)]
     return finish(
         "asr_unseen_words",
         config.out,
@@ -107,7 +111,7 @@ def main(config: Config) -> Report:
         device=chosen(config.device),
         began=began,
         tables={"words": rows, "decoding": decoding},
-        notes=notes,
+        notes=(*notes, *(f"{sign!r} was never heard: {own or 'left out'}" for sign, own in spell.stand_ins.items())),
         shown=("words", "decoding"),
     )
 
@@ -123,13 +127,23 @@ def _held(config: Config, present: list[str]) -> tuple[str, ...]:
     return tuple(sorted({line.strip() for line in lines if line.strip()}))
 
 
-def _trained(config: Config, data: Mapping[str, Language], folder: Path) -> MultilingualCTC:
+def _said(language: Language, source: str) -> dict[str, str]:
+    """Every text of a language -> letters of IPA."""
+    texts = (*language.split.train, *language.split.valid, *language.split.test)
+    return pronunciations(texts, source, normalise=language.normaliser, spell=letters)
+
+
+Said = Mapping[str, Mapping[str, str]]
+"""Language -> text -> letters."""
+
+
+def _trained(config: Config, data: Mapping[str, Language], said: Said, units: Units, folder: Path) -> MultilingualCTC:
     """A model of the sounds of these languages' words."""
-    sounds = {code: unseen_words.as_sounds(language) for code, language in data.items()}
+    sounds = {code: unseen_words.as_sounds(language, said[code], units) for code, language in data.items()}
     settings, note = flags.settings(config, sounds)
     print(note, file=sys.stderr)
     settings = replace(settings, label_prior=config.label_prior)
-    model = untrained(sounds, settings, seed=config.seed, shared=(PHONE_HEAD, PHONES))
+    model = untrained(sounds, settings, seed=config.seed, shared=(PHONE_HEAD, units))
     plan = flags.plan(config)
     fitted = train(
         "sounds", model, sounds, settings=settings, plan=plan, folder=folder, seed=config.seed, resume=config.resume
@@ -137,7 +151,9 @@ def _trained(config: Config, data: Mapping[str, Language], folder: Path) -> Mult
     return fitted.model
 
 
-def _handicap(config: Config, data: Mapping[str, Language], code: str, lexicon: Lexicon, *, count: int) -> float:
+def _handicap(
+    config: Config, data: Mapping[str, Language], said: Said, units: Units, code: str, *, count: int
+) -> float:
     """What words of the training are lowered by, from a model that has not heard `count` more of them."""
     known = data[code]
     clips = known.valid
@@ -146,23 +162,19 @@ def _handicap(config: Config, data: Mapping[str, Language], code: str, lexicon: 
         print(f"no handicap: of {len(present)} words with validation clips none can be spared", file=sys.stderr)
         return 0.0
     further = unseen_words.drawn(present, min(count, len(present) - 2), seed=config.seed)
-    model = _trained(config, {**data, code: unseen_words.without(known, further)}, config.out / "handicap")
+    rest = {**data, code: unseen_words.without(known, further)}
+    model = _trained(config, rest, said, units, config.out / "handicap")
     words = {u.text for u in known.train.utterances}
     heard = unseen_words.hear(model, clips, language=code)
-    tree = prefix_tree(lexicon.of(sorted(words)))
+    tree = prefix_tree(Lexicon({word: (said[code][word],) for word in sorted(words)}), units=units.encode)
     answers = unseen_words.look_up(heard, clips, tree, handicap=max(unseen_words.HANDICAPS))
     return unseen_words.best_handicap(answers, words.difference(further))
 
 
-def _words(language: Language) -> dict[str, str]:
-    """Text -> sounds of what was trained on."""
-    return {u.text: language.pronunciations[u.text] for u in language.train.utterances}
-
-
-def _with_distractors(config: Config, own: Lexicon, held: tuple[str, ...]) -> list[Lexicon]:
+def _with_distractors(config: Config, own: Lexicon, held: tuple[str, ...], spell: Known) -> list[Lexicon]:
     if config.distractors is None:
         return []
-    dictionary, count = read(config.distractors), config.distractor_count
+    dictionary, count = read(config.distractors, spell=spell), config.distractor_count
     return [own + unseen_words.distractors(dictionary, own, held, count, seed=config.seed)]
 
 

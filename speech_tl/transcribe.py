@@ -30,7 +30,9 @@ from speech_tl.models.decoding import BLANK
 from speech_tl.models.identification import LanguageCalibration, head_scores
 from speech_tl.models.lookup import Lookup, many_words, one_word
 from speech_tl.models.word_network import Network, language_model
+from speech_tl.phonology.letters import spelling
 from speech_tl.phonology.lexicon import prefix_tree, read
+from speech_tl.phonology.units import Units
 from speech_tl.training.config import command
 
 CORE, CONTEXT = 20.0, 2.0
@@ -231,14 +233,15 @@ def _lookup(config: Config, model: MultilingualCTC) -> Lookup | None:
         raise InputError(f"--lm-weight {config.lm_weight:g}: there is no --lm to weigh")
     if PHONE_HEAD not in model.heads:
         raise InputError(f"--lexicon: {config.checkpoint} was trained without phones, by which words are looked up")
-    lexicon = read(config.lexicon)
+    units = Units(tuple(model.config.symbols[PHONE_HEAD]))
+    lexicon = read(config.lexicon, spell=spelling(units))
     if config.phrases:
         try:
             lines = config.phrases.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"--phrases {config.phrases} cannot be read ({error})") from None
         lexicon = lexicon.phrases([line.strip() for line in lines if line.strip()], where=str(config.lexicon))
-    tree = prefix_tree(lexicon)
+    tree = prefix_tree(lexicon, units=units.encode)
     if config.words == "one":
         return one_word(tree)
     lm = language_model(config.lm, tree) if config.lm else None

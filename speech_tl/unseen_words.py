@@ -24,7 +24,7 @@ from speech_tl.models.lookup import searches
 from speech_tl.models.word_network import Network
 from speech_tl.models.word_search import BEAM, Heard, words
 from speech_tl.phonology.lexicon import Lexicon, PrefixTree, prefix_tree
-from speech_tl.phonology.sounds import PHONES
+from speech_tl.phonology.units import Units
 from speech_tl.zero_shot.compatibility import harmonic_mean
 
 HANDICAPS = tuple(step / 40 for step in range(25))
@@ -61,19 +61,17 @@ def without(language: Language, held: Collection[str]) -> Language:
     return replace(language, train=parts[0], valid=parts[1])
 
 
-def as_sounds(language: Language) -> Language:
+def as_sounds(language: Language, said: Mapping[str, str], units: Units) -> Language:
     """The language with its sounds in the place of its texts, in training and validation.
 
-    Raises:
-        ValueError: its pronunciations are not known.
+    Args:
+        said: text -> how it is spelled in these units.
     """
-    if not language.pronunciations:
-        raise ValueError(f"{language.code} has no pronunciations")
     parts = []
     for clips in (language.train, language.valid):
-        said = [replace(u, text=language.pronunciations[u.text]) for u in clips.utterances]
-        parts.append(Clips.of(said, (clips[at] for at in range(len(clips))), clips.sample_rate))
-    return replace(language, units=PHONES, train=parts[0], valid=parts[1], pronunciations={})
+        sounds = [replace(u, text=said[u.text]) for u in clips.utterances]
+        parts.append(Clips.of(sounds, (clips[at] for at in range(len(clips))), clips.sample_rate))
+    return replace(language, units=units, train=parts[0], valid=parts[1], pronunciations={})
 
 
 @dataclass(frozen=True)
@@ -160,7 +158,9 @@ def row(among_all: Answers, among_unseen: Answers, held: Collection[str], lexico
     }
 
 
-def decoding(heard: Sequence[Tensor], clips: Clips, lexicon: Lexicon) -> list[dict[str, float | int | str]]:
+def decoding(
+    heard: Sequence[Tensor], clips: Clips, lexicon: Lexicon, units: Units
+) -> list[dict[str, float | int | str]]:
     """The table `decoding`: CPU seconds it takes to make each search for rows of the words ready, from the lexicon on,
     and to search the clips, as a share of how long these are; without a language model.
 
@@ -171,7 +171,7 @@ def decoding(heard: Sequence[Tensor], clips: Clips, lexicon: Lexicon) -> list[di
     rows: list[dict[str, float | int | str]] = []
     for name, made in searches().items():
         began = process_time()
-        search = made(Network(prefix_tree(lexicon)))
+        search = made(Network(prefix_tree(lexicon, units=units.encode)))
         built = process_time()
         for log_probs in heard:
             search(log_probs.double().numpy())
@@ -193,7 +193,7 @@ def never_heard(held: Sequence[str], trained: Mapping[str, str], lexicon: Lexico
     """How many phones, and pairs of neighbouring phones, of the held-out words no trained text has.
 
     Args:
-        trained: text -> sound classes, of all languages that were trained on.
+        trained: text -> sounds, of all languages that were trained on.
     """
     heard = {sign for said in trained.values() for sign in said}
     pairs = {pair for said in trained.values() for pair in pairwise(said)}

@@ -1,6 +1,6 @@
 """How the texts of a language are pronounced, from whatever the user has: a column, a lexicon, or espeak-ng's rules.
 
-The result is text -> sound classes (`speech_tl.phonology.sounds`), which all languages of a model share.
+The result is text -> sounds, as a rule the classes (`speech_tl.phonology.sounds`) that all languages share.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from speech_tl.data import espeak
 from speech_tl.data.manifest import Utterance
 from speech_tl.errors import unknown_name
 from speech_tl.phonology.lexicon import read
-from speech_tl.phonology.sounds import sound_classes
+from speech_tl.phonology.sounds import Spell, sound_classes
 
 ESPEAK = "espeak:"
 LEXICONS = (".tsv", ".txt", ".csv", ".gz", ".dict")
@@ -18,9 +18,14 @@ LEXICONS = (".tsv", ".txt", ".csv", ".gz", ".dict")
 
 
 def pronunciations(
-    utterances: Sequence[Utterance], source: str, *, normalise: Callable[[str], str], flag: str = "--phones"
+    utterances: Sequence[Utterance],
+    source: str,
+    *,
+    normalise: Callable[[str], str],
+    spell: Spell = sound_classes,
+    flag: str = "--phones",
 ) -> dict[str, str]:
-    """Normalised text -> its sound classes, for every text of one language.
+    """Normalised text -> its sounds, for every text of one language.
 
     Args:
         source: `espeak:VOICE`; a file of words and their IPA, tab separated; or a metadata column that holds IPA.
@@ -32,7 +37,7 @@ def pronunciations(
     if source.startswith(ESPEAK):
         ipa = dict(zip(texts, espeak.transcribe(source.removeprefix(ESPEAK), list(texts)), strict=True))
     elif Path(source).suffix in LEXICONS:
-        lexicon = read(source, normalise=normalise)
+        lexicon = read(source, normalise=normalise, spell=spell)
         own = lexicon.of(sorted({word for text in texts for word in text.split()}), where=source)
         return {text: "".join(own.entries[word][0] for word in text.split()) for text in texts}
     else:
@@ -40,4 +45,4 @@ def pronunciations(
         if source not in columns:
             raise unknown_name("column", source, columns or {"espeak:VOICE"}, where=flag)
         ipa = {text: dict(utterance.extra)[source] for text, utterance in texts.items()}
-    return {text: sound_classes(said, where=f"{source} for {text!r}") for text, said in ipa.items()}
+    return {text: spell(said, where=f"{source} for {text!r}") for text, said in ipa.items()}

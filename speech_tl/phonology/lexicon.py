@@ -1,7 +1,7 @@
-"""Words and how they are said: from TSV lists, CMUdict or IPA columns to a prefix tree over sound classes.
+"""Words and how they are said: from TSV lists, CMUdict or IPA columns to a prefix tree over sounds.
 
 A word that no recording holds is recognised all the same once the lexicon says how it sounds. Pronunciations are kept
-as strings of sound classes (`speech_tl.phonology.sounds`), one sign per phone.
+as strings of the signs that a model hears, sound classes (`speech_tl.phonology.sounds`) or letters of IPA.
 """
 
 import gzip
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech_tl.errors import InputError
-from speech_tl.phonology.sounds import PHONES, sound_classes
+from speech_tl.phonology.sounds import PHONES, Spell, sound_classes
 
 ARPABET: Mapping[str, str] = {
     **{"AA": "ɑ", "AE": "æ", "AH": "ʌ", "AO": "ɔ", "AW": "aʊ", "AY": "aɪ", "B": "b", "CH": "tʃ", "D": "d", "DH": "ð"},
@@ -30,7 +30,7 @@ _ARPABET_TOKEN = re.compile(r"[A-Z]{1,2}[012]?")
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Word -> its pronunciations, each a string of sound classes."""
+    """Word -> its pronunciations, each a string of signs."""
 
     entries: Mapping[str, tuple[str, ...]]
 
@@ -88,7 +88,7 @@ def arpabet_to_ipa(phones: Sequence[str]) -> str:
     return " ".join(found)
 
 
-def read(path: str | Path, *, normalise: Callable[[str], str] = str) -> Lexicon:
+def read(path: str | Path, *, normalise: Callable[[str], str] = str, spell: Spell = sound_classes) -> Lexicon:
     """A lexicon file, plain or gzipped: CMUdict (`word PH1 PH2`), or word, tab, IPA as ipa-dict and WikiPron have it.
 
     A word on several lines, or with several transcriptions between slashes, has several pronunciations.
@@ -115,14 +115,14 @@ def read(path: str | Path, *, normalise: Callable[[str], str] = str) -> Lexicon:
         where = f"{path}, line {number}"
         if cmudict:
             word, *phones = line.split("#")[0].split()
-            said = [sound_classes(arpabet_to_ipa(phones), where=where)]
+            said = [spell(arpabet_to_ipa(phones), where=where)]
             word = re.sub(r"\(\d+\)$", "", word)  # a variant is `word(2)`
         else:
             columns = line.split("\t")
             if len(columns) != 2:
                 raise InputError(f"{where}: {len(columns)} columns; expected a word, a tab, its IPA")
             word = columns[0]
-            said = [sound_classes(each, where=where) for each in _transcriptions(columns[1], where)]
+            said = [spell(each, where=where) for each in _transcriptions(columns[1], where)]
         own = found.setdefault(unicodedata.normalize("NFC", normalise(word)), [])
         own += [each for each in said if each]
     return Lexicon({word: tuple(dict.fromkeys(own)) for word, own in found.items() if own})

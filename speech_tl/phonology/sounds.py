@@ -7,6 +7,7 @@ length, stress, tone, nasality and secondary articulation are left out.
 """
 
 import unicodedata
+from typing import Protocol
 
 from speech_tl.errors import InputError
 from speech_tl.phonology.units import BLANK, Units
@@ -50,6 +51,12 @@ PHONES = Units((BLANK, *sorted({*_VOWELS, *_CONSONANTS, *_AFFRICATES.values()}))
 """Every class, in the order of a phone head. Not quite ASJP's: its 4, a dental nasal, is a diacritic in IPA and n here;
 [a] and [ɑ], which broad transcriptions write for one central vowel, are both a."""
 _CLASS_OF = {sign: name for table in (_VOWELS, _CONSONANTS) for name, signs in table.items() for sign in signs}
+
+
+class Spell(Protocol):
+    """IPA -> the signs of a model that hears sounds, one code point each."""
+
+    def __call__(self, ipa: str, *, where: str = "") -> str: ...
 
 
 def sound_classes(ipa: str, *, where: str = "") -> str:

@@ -10,7 +10,7 @@ from speech_tl.data.preparation import Language, prepare
 from speech_tl.errors import InputError
 from speech_tl.models.word_search import Heard
 from speech_tl.phonology.lexicon import Lexicon, prefix_tree
-from speech_tl.phonology.sounds import PHONES
+from speech_tl.phonology.units import Units
 from speech_tl.systems import Settings, untrained
 from speech_tl.unseen_words import (
     Answers,
@@ -94,12 +94,11 @@ def test_a_handicap_lets_unseen_words_win() -> None:
 
 def test_sounds_take_the_place_of_texts(language: Language) -> None:
     words = {word: said.upper() for word, said in WORDS.items()}
-    heard = as_sounds(replace(language, pronunciations=words))
+    units = Units.from_texts(words.values())
+    heard = as_sounds(language, words, units)
     assert [u.text for u in heard.train.utterances] == [words[u.text] for u in language.train.utterances]
     assert torch.equal(heard.train[1], language.train[1])
-    assert (heard.units, heard.test, heard.pronunciations) == (PHONES, language.test, {})
-    with pytest.raises(ValueError, match="fi has no pronunciations"):
-        as_sounds(replace(language, pronunciations={}))
+    assert (heard.units, heard.test, heard.pronunciations) == (units, language.test, {})
 
 
 def test_phones_that_no_trained_word_has() -> None:
