@@ -23,8 +23,8 @@ from speech_tl.device import chosen
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.models.ctc import MultilingualCTC
 from speech_tl.models.ctc_config import PHONE_HEAD
-from speech_tl.phonology.letters import Known, letters
 from speech_tl.phonology.lexicon import Lexicon, prefix_tree, read
+from speech_tl.phonology.spelling import Known, phone_units, phones
 from speech_tl.phonology.units import Units
 from speech_tl.report import Report, finish
 from speech_tl.systems import train, untrained
@@ -77,7 +77,7 @@ def main(config: Config) -> Report:
     rest = {**data, code: unseen_words.without(whole, held)}
     said = {each: _said(language, sources[each]) for each, language in data.items()}
     trained = {u.text: said[each][u.text] for each, language in rest.items() for u in language.train.utterances}
-    units = Units.from_texts(trained.values())
+    units = phone_units(list(trained.values()))
     spell = Known(units)
     plain = Lexicon({word: (sounds,) for word, sounds in said[code].items()})
     own = Lexicon({word: (spell(sounds),) for word, sounds in said[code].items()})
@@ -111,7 +111,7 @@ def main(config: Config) -> Report:
         device=chosen(config.device),
         began=began,
         tables={"words": rows, "decoding": decoding},
-        notes=(*notes, *(f"{sign!r} was never heard: {own or 'left out'}" for sign, own in spell.stand_ins.items())),
+        notes=(*notes, *(f"{sign!r} was never heard: [{own}] stands for it" for sign, own in spell.stand_ins.items())),
         shown=("words", "decoding"),
     )
 
@@ -128,13 +128,13 @@ def _held(config: Config, present: list[str]) -> tuple[str, ...]:
 
 
 def _said(language: Language, source: str) -> dict[str, str]:
-    """Every text of a language -> letters of IPA."""
+    """Every text of a language -> its phones."""
     texts = (*language.split.train, *language.split.valid, *language.split.test)
-    return pronunciations(texts, source, normalise=language.normaliser, spell=letters)
+    return pronunciations(texts, source, normalise=language.normaliser, spell=phones)
 
 
 Said = Mapping[str, Mapping[str, str]]
-"""Language -> text -> letters."""
+"""Language -> text -> phones."""
 
 
 def _trained(config: Config, data: Mapping[str, Language], said: Said, units: Units, folder: Path) -> MultilingualCTC:
@@ -142,7 +142,7 @@ def _trained(config: Config, data: Mapping[str, Language], said: Said, units: Un
     sounds = {code: unseen_words.as_sounds(language, said[code], units) for code, language in data.items()}
     settings, note = flags.settings(config, sounds)
     print(note, file=sys.stderr)
-    settings = replace(settings, label_prior=config.label_prior)
+    settings = replace(settings, label_prior=config.label_prior, intermediate=0.0)  # the middle block hears too little
     model = untrained(sounds, settings, seed=config.seed, shared=(PHONE_HEAD, units))
     plan = flags.plan(config)
     fitted = train(

@@ -159,6 +159,7 @@ def train(
             phones=batch.phones,
             phone_lengths=batch.phone_lengths,
             augmentation=settings.augmentation if progress >= settings.augment_after else None,
+            intermediate=settings.intermediate > 0,
         )
         weights = {"intermediate_ctc": settings.intermediate, "phone_ctc": settings.phones}
         weights = {name: weight for name, weight in weights.items() if name in losses}
@@ -294,14 +295,14 @@ def fit_short_clips(data: Mapping[str, Language], subsampling: int, *, speed: fl
         The subsampling, the frames (10 ms) that shorter clips are filled up to, and the sentence that says so.
     """
     clips = [
-        (100 * samples / language.train.sample_rate, utterance.text)  # frames before subsampling
+        (100 * samples / language.train.sample_rate, language.units.encode(utterance.text))  # before subsampling
         for language in data.values()
         for samples, utterance in zip(language.train.lengths, language.train.utterances, strict=True)
     ]
     room = [(frames, (2 * len(text) + 1) * subsampling) for frames, text in clips]
     short = [wanted for frames, wanted in room if frames < wanted <= 100 * LONGEST_FILL]
     fill = max(short, default=0)
-    needed = [subsampling * frames_needed([ord(symbol) for symbol in text]) for _, text in clips]
+    needed = [subsampling * frames_needed(text) for _, text in clips]
     cramped = sum(max(frames / speed, fill) < need for (frames, _), need in zip(clips, needed, strict=True))
     if subsampling // 2 in SUBSAMPLINGS and cramped > len(clips) / 20:
         half, fill, sentence = fit_short_clips(data, subsampling // 2, speed=speed)

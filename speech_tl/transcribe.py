@@ -30,8 +30,8 @@ from speech_tl.models.decoding import BLANK
 from speech_tl.models.identification import LanguageCalibration, head_scores
 from speech_tl.models.lookup import Lookup, many_words, one_word
 from speech_tl.models.word_network import Network, language_model
-from speech_tl.phonology.letters import spelling
 from speech_tl.phonology.lexicon import prefix_tree, read
+from speech_tl.phonology.spelling import spelling
 from speech_tl.phonology.units import Units
 from speech_tl.training.config import command
 

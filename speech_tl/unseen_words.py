@@ -24,6 +24,7 @@ from speech_tl.models.lookup import searches
 from speech_tl.models.word_network import Network
 from speech_tl.models.word_search import BEAM, Heard, words
 from speech_tl.phonology.lexicon import Lexicon, PrefixTree, prefix_tree
+from speech_tl.phonology.phones import segments
 from speech_tl.phonology.units import Units
 from speech_tl.zero_shot.compatibility import harmonic_mean
 
@@ -193,11 +194,11 @@ def never_heard(held: Sequence[str], trained: Mapping[str, str], lexicon: Lexico
     """How many phones, and pairs of neighbouring phones, of the held-out words no trained text has.
 
     Args:
-        trained: text -> sounds, of all languages that were trained on.
+        trained: text -> phones, of all languages that were trained on.
     """
-    heard = {sign for said in trained.values() for sign in said}
-    pairs = {pair for said in trained.values() for pair in pairwise(said)}
-    own = [said for word in held for said in lexicon.entries[word]]
+    heard = {phone for said in trained.values() for phone in segments(said)}
+    pairs = {pair for said in trained.values() for pair in pairwise(segments(said))}
+    own = [segments(said) for word in held for said in lexicon.entries[word]]
     return {
         "held_out_phones_unseen": len({sign for said in own for sign in said} - heard),
         "held_out_phone_pairs_unseen": len({pair for said in own for pair in pairwise(said)} - pairs),
@@ -213,10 +214,10 @@ def distractors(dictionary: Lexicon, own: Lexicon, held: Sequence[str], count: i
         InputError: not so many.
     """
     taken = {said for pronunciations in own.entries.values() for said in pronunciations}
-    lengths = {len(said) + more for word in held for said in own.entries[word] for more in (-1, 0, 1)}
+    lengths = {len(segments(said)) + more for word in held for said in own.entries[word] for more in (-1, 0, 1)}
     found = {}
     for word, pronunciations in dictionary.entries.items():
-        fitting = tuple(said for said in pronunciations if len(said) in lengths and said not in taken)
+        fitting = tuple(said for said in pronunciations if len(segments(said)) in lengths and said not in taken)
         if fitting and word not in own.entries:
             found[word] = fitting
     if len(found) < count:

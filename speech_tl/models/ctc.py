@@ -208,6 +208,7 @@ class MultilingualCTC(PreTrainedModel):
         phones: Tensor | None = None,
         phone_lengths: Tensor | None = None,
         augmentation: Augmentation | None = None,
+        intermediate: bool = True,
     ) -> dict[str, Tensor]:
         """audio: (B, N), samples: (B,), targets: (B, S), phones: (B, P), their lengths: (B,) -> named scalars.
 
@@ -218,6 +219,7 @@ class MultilingualCTC(PreTrainedModel):
 
         Args:
             languages: of all, or of each utterance, those of one language side by side.
+            intermediate: whether the middle block is asked too.
         """
         hidden, frames = self.hidden(audio, samples, languages, augmentation=augmentation)
         middle, last = hidden[len(hidden) // 2], hidden[-1]
@@ -234,13 +236,11 @@ class MultilingualCTC(PreTrainedModel):
             head = cast(LanguageHead, self.heads[PHONE_HEAD])
             return head.losses(depth, phones, frames, phone_lengths).mean()
 
+        found = {"ctc": symbols(last)}
         if phones is None or phone_lengths is None or not phones.shape[1]:
-            return {"ctc": symbols(last), "intermediate_ctc": symbols(middle)}
-        return {
-            "ctc": symbols(last),
-            "phone_ctc": sounds(last, phones, phone_lengths),
-            "intermediate_ctc": sounds(middle, phones, phone_lengths),
-        }
+            return {**found, "intermediate_ctc": symbols(middle)} if intermediate else found
+        found["phone_ctc"] = sounds(last, phones, phone_lengths)
+        return {**found, "intermediate_ctc": sounds(middle, phones, phone_lengths)} if intermediate else found
 
     def head(self, language: str) -> LanguageHead:
         """What writes a language of this column; several may share one."""

@@ -1,7 +1,7 @@
 """Words and how they are said: from TSV lists, CMUdict or IPA columns to a prefix tree over sounds.
 
 A word that no recording holds is recognised all the same once the lexicon says how it sounds. Pronunciations are kept
-as strings of the signs that a model hears, sound classes (`speech_tl.phonology.sounds`) or letters of IPA.
+as strings of the signs that a model hears, sound classes (`speech_tl.phonology.sounds`) or phones.
 """
 
 import gzip

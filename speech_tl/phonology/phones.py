@@ -86,11 +86,6 @@ def signatures(phones: Sequence[str]) -> Signatures:
     return Signatures(tuple(phones), tuple(table.names), values)
 
 
-def is_phone(sign: str) -> bool:
-    """Whether it has an articulation, and is not a mark on another."""
-    return bool(_feature_table().longest_one_seg_prefix(sign))
-
-
 @cache
 def _feature_table() -> Any:
     try:

@@ -54,7 +54,7 @@ _CLASS_OF = {sign: name for table in (_VOWELS, _CONSONANTS) for name, signs in t
 
 
 class Spell(Protocol):
-    """IPA -> the signs of a model that hears sounds, one code point each."""
+    """IPA -> the signs of a model that hears sounds."""
 
     def __call__(self, ipa: str, *, where: str = "") -> str: ...
 

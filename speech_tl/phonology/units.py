@@ -1,4 +1,4 @@
-"""The symbols a CTC head writes: one code point each, the blank first, in an order that never changes.
+"""The symbols a CTC head writes: code points, or phones, the blank first, in an order that never changes.
 
 Characters need no lexicon and no tokeniser that could go missing, so a checkpoint that holds this list
 explains its own output (Graves et al., "Connectionist temporal classification", ICML 2006, for the blank).
@@ -6,6 +6,7 @@ explains its own output (Graves et al., "Connectionist temporal classification",
 
 import hashlib
 import json
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ BLANK = "<blank>"
 
 @dataclass(frozen=True)
 class Units:
-    """`symbols[0]` is the blank; every other symbol is one code point of NFC text, the space included."""
+    """`symbols[0]` is the blank; every other symbol is a code point of NFC text, the space included, or a phone of
+    several. Where one symbol begins as another does, a text is read as the longer."""
 
     symbols: tuple[str, ...]
 
@@ -27,8 +29,8 @@ class Units:
             raise InputError(f"the first unit must be {BLANK!r}, got {self.symbols[:1]}")
         if len(set(self.symbols)) != len(self.symbols):
             raise InputError(f"{len(self.symbols) - len(set(self.symbols))} units occur twice")
-        if long := [symbol for symbol in self.symbols[1:] if len(symbol) != 1]:
-            raise InputError(f"a unit is one code point, got {long[0]!r}")
+        if "" in self.symbols:
+            raise InputError("a unit is one code point or several, got none")
 
     @classmethod
     def from_texts(cls, texts: Iterable[str]) -> "Units":
@@ -52,12 +54,21 @@ class Units:
 
     def missing(self, text: str) -> tuple[str, ...]:
         """The symbols of a text that have no unit, in order of first occurrence."""
-        return tuple(dict.fromkeys(s for s in unicodedata.normalize("NFC", text) if s not in self._index))
+        return tuple(dict.fromkeys(found for found in self._cut(text) if found not in self._index))
+
+    def _cut(self, text: str) -> list[str]:
+        return self._pattern.findall(unicodedata.normalize("NFC", text))
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        """The longest symbol that is there, or one code point that is none."""
+        longest_first = sorted(self.symbols[1:], key=len, reverse=True)
+        return re.compile("|".join((*map(re.escape, longest_first), ".")), re.DOTALL)
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """One index per code point; InputError names the symbols that have no unit."""
+        """One index per symbol; InputError names those that have no unit."""
         try:
-            return tuple(self._index[symbol] for symbol in unicodedata.normalize("NFC", text))
+            return tuple(self._index[symbol] for symbol in self._cut(text))
         except KeyError:
             names = ", ".join(f"{s!r} (U+{ord(s):04X} {unicodedata.name(s, '?')})" for s in self.missing(text)[:3])
             raise InputError(

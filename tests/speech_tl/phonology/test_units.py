@@ -46,7 +46,7 @@ def test_a_symbol_never_seen_is_named() -> None:
     [
         (("a",), "first unit must be"),
         ((BLANK, "a", "a"), "occur twice"),
-        ((BLANK, "ab"), "one code point"),
+        ((BLANK, "a", ""), "one code point or several"),
     ],
 )
 def test_a_stored_list_that_is_no_alphabet_is_refused(symbols: tuple[str, ...], message: str) -> None:

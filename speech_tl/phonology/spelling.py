@@ -1,0 +1,59 @@
+"""How a model of sounds has IPA spelled: in the classes that all languages share, or phone by phone.
+
+The classes of `speech_tl.phonology.sounds` leave out length and much else, and too many Arabic words come to sound
+alike; signs for letters and marks apart ([tˤaː] as four) were no better (recipes/LOG.md). So a model of one language's
+words has a unit for every phone of its training, and what it lacks is spelled with the nearest.
+"""
+
+from dataclasses import dataclass, field
+
+from speech_tl.phonology.phones import nearest, segments
+from speech_tl.phonology.sounds import PHONES, Spell, sound_classes
+from speech_tl.phonology.units import BLANK, Units
+
+
+def phones(ipa: str, *, where: str = "") -> str:
+    """`ˈdʒ ɑː tˤ` -> `d͡ʒɑːtˤ`: IPA without stress, tone, boundaries and spaces, affricates tied.
+
+    Args:
+        ipa: broad or narrow.
+        where: file and row, for messages.
+
+    Raises:
+        InputError: a sign that IPA does not have.
+    """
+    return "".join(segments(ipa, where=where))
+
+
+def phone_units(spelled: list[str]) -> Units:
+    """A unit for every phone that occurs, sorted."""
+    return Units((BLANK, *sorted({phone for each in spelled for phone in segments(each)})))
+
+
+@dataclass
+class Known:
+    """Spells with the phones that a model has, and with the nearest of them (`phones.nearest`) where it lacks one."""
+
+    units: Units
+    stand_ins: dict[str, str] = field(default_factory=dict)
+    """Phone -> what was written for it so far."""
+
+    def __call__(self, ipa: str, *, where: str = "") -> str:
+        """As `phones`.
+
+        Raises:
+            InputError: a sign that IPA does not have, or a phone without articulation.
+        """
+        return "".join(
+            phone if phone in self.units.symbols else self._stand_in(phone) for phone in segments(ipa, where=where)
+        )
+
+    def _stand_in(self, phone: str) -> str:
+        if phone not in self.stand_ins:
+            self.stand_ins[phone] = nearest([phone], self.units.symbols[1:])[0].nearest
+        return self.stand_ins[phone]
+
+
+def spelling(units: Units) -> Spell:
+    """What spells IPA for a model with these units for sounds."""
+    return sound_classes if units == PHONES else Known(units)

@@ -1,0 +1,40 @@
+"""IPA spelled phone by phone, and with the phones that a model has."""
+
+import pytest
+
+from speech_tl.errors import InputError
+from speech_tl.phonology.sounds import PHONES, sound_classes
+from speech_tl.phonology.spelling import Known, phone_units, phones, spelling
+
+
+@pytest.mark.parametrize(
+    ("ipa", "spelled"),
+    [("t a ʕ tˤ iː l", "taʕtˤiːl"), ("ˈdʒɑːtˤ", "d͡ʒɑːtˤ"), ("ma˥", "ma"), ("g", "ɡ")],
+)
+def test_phones(ipa: str, spelled: str) -> None:
+    assert phones(ipa) == spelled
+    assert phones(spelled) == spelled
+
+
+def test_no_ipa() -> None:
+    with pytest.raises(InputError, match=r"'1' .* in lexicon.tsv, line 3 is no IPA"):
+        phones("a1", where="lexicon.tsv, line 3")
+
+
+def test_a_phone_is_a_unit() -> None:
+    units = phone_units(["tˤat", "d͡ʒaː"])
+    assert units.symbols[1:] == ("a", "aː", "d͡ʒ", "t", "tˤ")
+    assert units.encode("taːtˤad͡ʒ") == (4, 2, 5, 1, 3)
+    assert units.decode([4, 2, 5]) == "taːtˤ"
+
+
+def test_phones_that_a_model_lacks() -> None:
+    """[ɡ] is nearest to [k] and [z] to [s]; a phone that is there stays."""
+    spell = Known(phone_units(["kasaː"]))
+    assert spell("ɡaːzk") == "kaːsk"
+    assert spell.stand_ins == {"ɡ": "k", "z": "s"}
+
+
+def test_a_model_says_how_it_is_spelled() -> None:
+    assert spelling(PHONES) is sound_classes
+    assert spelling(phone_units(["kasaː"]))("ɡa") == "ka"
