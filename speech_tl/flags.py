@@ -75,7 +75,7 @@ class Training(Run):
     """Which model, and how long and how it is trained."""
 
     encoder: str = "small"
-    """tiny, small or base to train from scratch; or a folder or hub id of a pretrained encoder."""
+    """tiny, small, base or, for sounds, narrow to train from scratch; or a folder or hub id of a pretrained encoder."""
     subsampling: int = 4
     """Frames of 10 ms per output frame, for an encoder from scratch."""
     minutes: float = 2.0

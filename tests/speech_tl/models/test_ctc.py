@@ -165,6 +165,15 @@ def test_a_batch_of_two_languages_is_each_by_itself() -> None:
         assert model.head(code).adapters[0].up.weight.grad.abs().sum() > 0
 
 
+def test_the_middle_block_may_be_left_out(model: ctc.MultilingualCTC) -> None:
+    audio, samples = torch.randn(2, 16000), torch.tensor([16000, 16000])
+    targets = {"targets": torch.tensor([[1, 2], [2, 1]]), "target_lengths": torch.tensor([2, 2])}
+    whole = model.losses(audio, samples, "swh", **targets)
+    part = model.losses(audio, samples, "swh", intermediate=False, **targets)
+    assert (list(whole), list(part)) == (["ctc", "intermediate_ctc"], ["ctc"])
+    assert torch.equal(part["ctc"], whole["ctc"])
+
+
 def test_more_symbols_than_frames_is_not_infinite(model: ctc.MultilingualCTC) -> None:
     # 13 equal symbols need 25 frames; 0.1 s has 12.
     assert losses(model, torch.randn(1, 1600), [[1] * 13])["ctc"] == 0.0
