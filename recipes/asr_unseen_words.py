@@ -76,11 +76,11 @@ def main(config: Config) -> Report:
     held = _held(config, sorted({u.text for u in whole.train.utterances} & {u.text for u in whole.test.utterances}))
     rest = {**data, code: unseen_words.without(whole, held)}
     said = {each: _said(language, sources[each]) for each, language in data.items()}
-    trained = {u.text: said[each][u.text] for each, language in rest.items() for u in language.train.utterances}
-    units = phone_units(list(trained.values()))
+    trained = [(u.text, said[each][u.text]) for each, language in rest.items() for u in language.train.utterances]
+    units = phone_units([sounds for _, sounds in trained])
     spell = Known(units)
-    plain = Lexicon({word: (sounds,) for word, sounds in said[code].items()})
-    own = Lexicon({word: (spell(sounds),) for word, sounds in said[code].items()})
+    spelled = {each: {text: spell(sounds) for text, sounds in own.items()} for each, own in said.items()}
+    own = Lexicon({word: (sounds,) for word, sounds in spelled[code].items()})
     notes = (*(language.description for language in data.values()), f"never trained on: {', '.join(held)}")
     print("\n".join(notes), file=sys.stderr)
 
@@ -89,11 +89,12 @@ def main(config: Config) -> Report:
         splits.save({each: language.split for each, language in data.items()}, config.out / "splits.json")
     handicap = config.handicap
     if handicap is None:
-        handicap = _handicap(config, rest, said, units, code, count=len(held))
-    model = _trained(config, rest, said, units, config.out)
+        handicap = _handicap(config, rest, spelled, units, code, count=len(held))
+    model = _trained(config, rest, spelled, units, config.out)
 
     # Evaluate
-    facts = {"corpus": code, "draw": config.seed, **unseen_words.never_heard(held, trained, plain)}
+    new = unseen_words.never_heard([said[code][word] for word in held], [sounds for _, sounds in trained])
+    facts = {"corpus": code, "draw": config.seed, **new}
     heard = unseen_words.hear(model, whole.test, language=code)
     among_unseen = unseen_words.look_up(heard, whole.test, prefix_tree(own.of(held), units=units.encode))
     rows, lexica = [], (own, *_with_distractors(config, own, held, spell))
@@ -101,7 +102,7 @@ def main(config: Config) -> Report:
         tree = prefix_tree(lexicon, units=units.encode)
         among_all = unseen_words.look_up(heard, whole.test, tree, handicap=handicap)
         for lowered in dict.fromkeys((0.0, handicap)):
-            answers = unseen_words.handicapped(among_all, set(trained), lowered)
+            answers = unseen_words.handicapped(among_all, {text for text, _ in trained}, lowered)
             rows.append({**facts, "handicap": lowered, **unseen_words.row(answers, among_unseen, held, lexicon)})
     decoding = [row for lexicon in lexica for row in unseen_words.decoding(heard, whole.test, lexicon, units)]
     return finish(
@@ -143,12 +144,17 @@ def _trained(config: Config, data: Mapping[str, Language], said: Said, units: Un
     settings, note = flags.settings(config, sounds)
     print(note, file=sys.stderr)
     settings = replace(settings, label_prior=config.label_prior, intermediate=0.0)  # the middle block hears too little
-    model = untrained(sounds, settings, seed=config.seed, shared=(PHONE_HEAD, units))
-    plan = flags.plan(config)
-    fitted = train(
-        "sounds", model, sounds, settings=settings, plan=plan, folder=folder, seed=config.seed, resume=config.resume
-    )
-    return fitted.model
+    return train(
+        "sounds",
+        untrained(sounds, settings, seed=config.seed, shared=(PHONE_HEAD, units)),
+        sounds,
+        settings=settings,
+        plan=flags.plan(config),
+        folder=folder,
+        seed=config.seed,
+        validated=False,
+        resume=config.resume,
+    ).model
 
 
 def _handicap(

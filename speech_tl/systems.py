@@ -133,9 +133,10 @@ def train(
     seed: int,
     rates: Mapping[str, float] | None = None,
     penalties: Terms | None = None,
+    validated: bool = True,
     resume: bool = False,
 ) -> System:
-    """Trains a model on the languages and keeps the best of its validations.
+    """Trains a model on the languages and keeps the best of its validations, or the last.
 
     The loss is CTC on the batch's own head; the language of a batch is drawn with temperature. What is kept is the
     model with the lowest character error on the validation clips.
@@ -143,6 +144,7 @@ def train(
     Args:
         rates: parameter name -> factor on the learning rate.
         penalties: further losses, named.
+        validated: False keeps the last model, for one whose errors without a lexicon say little.
     """
     print(f"training {name} on {', '.join(data)} in {folder}", file=sys.stderr, flush=True)
     seed_everything(seed)
@@ -174,7 +176,7 @@ def train(
         plan=plan,
         out=folder,
         streams=streams,
-        validate=partial(_validation_error, data=data),
+        validate=partial(_validation_error, data=data) if validated else None,
         on_best=lambda best: ctc.save(best, folder / "checkpoint"),
         rates=rates,
         resume=resume,

@@ -190,18 +190,14 @@ def _accuracies(answers: Answers, unseen: Sequence[bool]) -> tuple[float, float]
     return seen, new
 
 
-def never_heard(held: Sequence[str], trained: Mapping[str, str], lexicon: Lexicon) -> dict[str, int]:
-    """How many phones, and pairs of neighbouring phones, of the held-out words no trained text has.
-
-    Args:
-        trained: text -> phones, of all languages that were trained on.
-    """
-    heard = {phone for said in trained.values() for phone in segments(said)}
-    pairs = {pair for said in trained.values() for pair in pairwise(segments(said))}
-    own = [segments(said) for word in held for said in lexicon.entries[word]]
+def never_heard(held: Sequence[str], trained: Sequence[str]) -> dict[str, int]:
+    """How many phones, and pairs of neighbouring phones, of the held-out words no trained text has; all in IPA."""
+    new, old = [segments(said) for said in held], [segments(said) for said in trained]
     return {
-        "held_out_phones_unseen": len({sign for said in own for sign in said} - heard),
-        "held_out_phone_pairs_unseen": len({pair for said in own for pair in pairwise(said)} - pairs),
+        "held_out_phones_unseen": len({phone for said in new for phone in said} - {p for said in old for p in said}),
+        "held_out_phone_pairs_unseen": len(
+            {pair for said in new for pair in pairwise(said)} - {pair for said in old for pair in pairwise(said)}
+        ),
     }
 
 
