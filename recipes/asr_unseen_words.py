@@ -5,8 +5,11 @@ clip of the language is looked up in a lexicon that holds the unseen words too, 
 dictionary. Words that were trained on fit better, so that among all they are handicapped: by how much, a first model
 says, from whose training as many further words were held out.
 
-    python -m recipes.asr_unseen_words --data D/arabic_speech_commands --phones arb=ipa --hold-out 8 \\
-        --distractors wikipron/ara_arab_broad.tsv.gz --steps 5000 --seed 0 --out runs/unseen
+    python -m recipes.asr_unseen_words --data D/arabic_speech_commands --phones arb=ipa --hold-out 8 --handicap 0.2 \\
+        --distractors wikipron/ara_arab_broad.tsv.gz --batch-clips 24 --steps 4000 --seed 0 --out runs/unseen
+
+Measured so, seeds (draws) 0 to 4, mean [range]: unseen words among the eight 75.6 [67.2, 88.3] %, harmonic mean of seen
+and unseen among all forty 74.5 [63.7, 83.0], without the handicap 56.7 [42.9, 64.7]; it was found on another draw.
 """
 
 import sys
