@@ -222,7 +222,7 @@ FLAGS = [
     Bad("temperature 0", LATE + " --temperature 0", "temperature 0.0 must be above 0", late=True),
     Bad("a dropout above 1", LATE + " --dropout 2", "dropout is 2: expected a share", late=True),
     Bad("a baseline of a language that is not there", TRAIN + " --monolingual cc", "unknown language 'cc' in --monolingual.*known: aa, bb"),
-    Bad("a misspelt encoder", LATE + " --encoder smal", "unknown encoder 'smal'.*did you mean 'small'. known: base, small, tiny", late=True),
+    Bad("a misspelt encoder", LATE + " --encoder smal", "unknown encoder 'smal'.*did you mean 'small'. known: base, narrow, small, tiny", late=True),
     Bad("an encoder folder without weights", LATE + " --encoder bare", "bare.*model.safetensors", file("bare/config.json", '{"model_type": "wav2vec2"}'), late=True),
     Bad("an encoder of another kind", LATE + " --encoder bare", "unknown encoder architecture 'bert' in bare", file("bare/config.json", '{"model_type": "bert"}'), late=True),
     Bad("a device of another kind", TRAIN + " --device gpu", "unknown device 'gpu'.*known: auto, cpu, cuda"),

@@ -16,6 +16,7 @@ WIDTH = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "i
 CONVOLUTIONS = {"conv_dim": [16] * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}
 SETTINGS: dict[str, dict[str, Any]] = {
     "parakeet_encoder": {**WIDTH, "subsampling_conv_channels": 8},
+    "speech_tl_narrow": {"hidden_size": 32, "num_hidden_layers": 2},
     "wav2vec2-bert": WIDTH,
     "wav2vec2": {**WIDTH, **CONVOLUTIONS, "feat_extract_norm": "layer", "do_stable_layer_norm": True},
     "hubert": {**WIDTH, **CONVOLUTIONS, "feat_extract_norm": "layer", "do_stable_layer_norm": True},
