@@ -61,6 +61,10 @@ def main(config: Config) -> Report:
     began = time.monotonic()
     chosen(config.device)
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
+    if config.handicap is not None and not config.handicap >= 0:
+        raise InputError(f"--handicap {config.handicap:g}: expected nats a frame, 0 or more")
+    if not config.label_prior >= 0:
+        raise InputError(f"--label-prior {config.label_prior:g}: expected a share of log p(sound), such as 0.3, or 0")
     sources = dict(flags.language_and_source(value) for value in config.phones)
 
     # Data
@@ -73,13 +77,11 @@ def main(config: Config) -> Report:
     if code not in sources:
         raise InputError(f"--phones says nothing of {code}: without pronunciations no unseen word can be looked up")
     data = {each: language for each, language in data.items() if each in sources}  # the others have no sounds
-    if config.handicap is not None and config.handicap < 0:
-        raise InputError(f"--handicap {config.handicap:g}: expected nats a frame, 0 or more")
     whole = data[code]
     held = _held(config, sorted({u.text for u in whole.train.utterances} & {u.text for u in whole.test.utterances}))
     rest = {**data, code: unseen_words.without(whole, held)}
     said = {each: _said(language, sources[each]) for each, language in data.items()}
-    trained = [(u.text, said[each][u.text]) for each, language in rest.items() for u in language.train.utterances]
+    trained = {(u.text, said[each][u.text]) for each, language in rest.items() for u in language.train.utterances}
     units = phone_units([sounds for _, sounds in trained])
     spell = Known(units)
     spelled = {each: {text: spell(sounds) for text, sounds in own.items()} for each, own in said.items()}

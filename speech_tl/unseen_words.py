@@ -94,7 +94,7 @@ class Answers:
 
 @torch.inference_mode()
 def hear(model: MultilingualCTC, clips: Clips, *, language: str) -> list[Tensor]:
-    """log p(sound class | frame) (T, P) of every clip. The model's mode is restored."""
+    """log p(sound | frame) (T, P) of every clip. The model's mode is restored."""
     device, training = next(model.parameters()).device, model.training
     model.train(False)
     heard = []

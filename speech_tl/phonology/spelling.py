@@ -7,6 +7,7 @@ words has a unit for every phone of its training, and what it lacks is spelled w
 
 from dataclasses import dataclass, field
 
+from speech_tl.errors import InputError
 from speech_tl.phonology.phones import nearest, segments
 from speech_tl.phonology.sounds import PHONES, Spell, sound_classes
 from speech_tl.phonology.units import BLANK, Units
@@ -44,9 +45,11 @@ class Known:
         Raises:
             InputError: a sign that IPA does not have, or a phone without articulation.
         """
-        return "".join(
-            phone if phone in self.units.symbols else self._stand_in(phone) for phone in segments(ipa, where=where)
-        )
+        signs = segments(ipa, where=where)
+        try:
+            return "".join(sign if sign in self.units.symbols else self._stand_in(sign) for sign in signs)
+        except InputError as error:
+            raise InputError(f"{where}: {error}" if where else str(error)) from None
 
     def _stand_in(self, phone: str) -> str:
         if phone not in self.stand_ins:

@@ -33,6 +33,8 @@ def test_phones_that_a_model_lacks() -> None:
     spell = Known(phone_units(["kasaː"]))
     assert spell("ɡaːzk") == "kaːsk"
     assert spell.stand_ins == {"ɡ": "k", "z": "s"}
+    with pytest.raises(InputError, match="words.tsv, line 3: 'Д' is no phone whose articulation is known"):
+        spell("Дa", where="words.tsv, line 3")
 
 
 def test_a_model_says_how_it_is_spelled() -> None:
