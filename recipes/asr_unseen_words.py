@@ -101,14 +101,13 @@ def main(config: Config) -> Report:
     new = unseen_words.never_heard([said[code][word] for word in held], [sounds for _, sounds in trained])
     facts = {"corpus": code, "draw": config.seed, **new}
     heard = unseen_words.hear(model, whole.test, language=code)
-    among_unseen = unseen_words.look_up(heard, whole.test, prefix_tree(own.of(held), units=units.encode))
-    rows, lexica = [], (own, *_with_distractors(config, own, held, spell))
-    for lexicon in lexica:
-        tree = prefix_tree(lexicon, units=units.encode)
-        among_all = unseen_words.look_up(heard, whole.test, tree, handicap=handicap)
-        for lowered in dict.fromkeys((0.0, handicap)):
-            answers = unseen_words.handicapped(among_all, {text for text, _ in trained}, lowered)
-            rows.append({**facts, "handicap": lowered, **unseen_words.row(answers, among_unseen, held, lexicon)})
+    lexica = (own, *_with_distractors(config, own, held, spell))
+    known = {text for text, _ in trained}
+    rows = [
+        {**facts, **row}
+        for lexicon in lexica
+        for row in unseen_words.rows(heard, whole.test, lexicon, units, held=held, known=known, handicap=handicap)
+    ]
     decoding = [row for lexicon in lexica for row in unseen_words.decoding(heard, whole.test, lexicon, units)]
     return finish(
         "asr_unseen_words",
@@ -117,7 +116,11 @@ def main(config: Config) -> Report:
         device=chosen(config.device),
         began=began,
         tables={"words": rows, "decoding": decoding},
-        notes=(*notes, *(f"{sign!r} was never heard: [{own}] stands for it" for sign, own in spell.stand_ins.items())),
+        notes=(
+            *notes,
+            *(f"{sign!r} was never heard: [{known}] stands for it" for sign, known in spell.stand_ins.items()),
+            *(f"a lexicon of {len(lexicon)} words, sha256 {lexicon.digest}" for lexicon in lexica),
+        ),
         shown=("words", "decoding"),
     )
 

@@ -42,7 +42,8 @@ class LogMel(nn.Module):
         window = torch.hann_window(self.window, periodic=False, device=audio.device)
         spectrum = torch.stft(audio, self.size, self.hop, self.window, window, pad_mode="constant", return_complex=True)
         banks = filterbanks(self.sample_rate, self.size // 2 + 1, self.bins, str(audio.device))
-        power = torch.view_as_real(spectrum).square().sum(-1).transpose(1, 2)  # (B, T, frequencies)
+        spectrum = spectrum.transpose(1, 2)  # (B, T, frequencies)
+        power = spectrum.real.square() + spectrum.imag.square()
         if warp is None:
             mel = power @ banks[WARPS.index(1.0)]
         else:

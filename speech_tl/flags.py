@@ -163,4 +163,4 @@ def plan(flags: Training) -> Plan:
         validate_every=flags.validate_every,
         average=0.99,
     )
-    return replace(whole, minutes=None, steps=flags.steps or 40, validate_every=10) if flags.tiny else whole
+    return replace(whole, minutes=None, steps=flags.steps or 20, validate_every=10) if flags.tiny else whole

@@ -6,13 +6,15 @@ phones, and their neighbourhoods, were ever heard is counted. Words of the train
 among all words they are handicapped (calibrated stacking, Chao et al. 2016), by what further words held out ask for.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf
 from time import process_time
 
 import torch
+from rapidfuzz.distance import Levenshtein
+from rapidfuzz.process import cdist
 from torch import Tensor
 
 from speech_tl.data.clips import Clips
@@ -20,6 +22,7 @@ from speech_tl.data.preparation import Language
 from speech_tl.data.splits import draw
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.models.ctc import MultilingualCTC
+from speech_tl.models.decoding import greedy
 from speech_tl.models.lookup import searches
 from speech_tl.models.word_network import Network
 from speech_tl.models.word_search import BEAM, Heard, words
@@ -119,6 +122,29 @@ def look_up(heard: Sequence[Tensor], clips: Clips, tree: PrefixTree, *, handicap
     return Answers(tuple(u.text for u in clips.utterances), tuple(found), tuple(map(len, heard)))
 
 
+def nearest(heard: Sequence[Tensor], clips: Clips, lexicon: Lexicon, units: Units) -> Answers:
+    """Every clip as the word whose pronunciation is the fewest edits away from the sounds that greedy search writes.
+
+    It takes nothing from the scores but the best sound of each frame: what `look_up` gains over it comes from the rest.
+    The answers' scores are edits, negative; of equals the lexicon's first is the best.
+    """
+    words = [(word, _signs(units.encode(said))) for word, ways in lexicon.entries.items() for said in ways]
+    written = [_signs(greedy(own[None], torch.tensor([len(own)]))[0]) for own in heard]
+    edits = cdist(written, [said for _, said in words], scorer=Levenshtein.distance)
+    found = []
+    for distances in edits.tolist():
+        least: dict[str, int] = {}
+        for (word, _), distance in zip(words, distances, strict=True):
+            least[word] = min(distance, least.get(word, distance))
+        found.append(tuple(Heard(word, -float(least[word])) for word in sorted(least, key=lambda word: least[word])))
+    return Answers(tuple(u.text for u in clips.utterances), tuple(found), tuple(map(len, heard)))
+
+
+def _signs(sounds: Iterable[int]) -> str:
+    """One character for each sound."""
+    return "".join(map(chr, sounds))
+
+
 def handicapped(answers: Answers, seen: Collection[str], handicap: float) -> Answers:
     """The same, words that were trained on lowered by so many nats for every frame of the clip."""
 
@@ -137,6 +163,37 @@ def best_handicap(answers: Answers, seen: Collection[str]) -> float:
         return harmonic_mean(*_accuracies(found, [said not in seen for said in found.said]))
 
     return max(HANDICAPS, key=mean)
+
+
+def rows(
+    heard: Sequence[Tensor],
+    clips: Clips,
+    lexicon: Lexicon,
+    units: Units,
+    *,
+    held: Sequence[str],
+    known: Collection[str],
+    handicap: float,
+) -> list[dict[str, float | int | str]]:
+    """The table `words`: the clips searched by the tree, without the handicap and with it, and by edit distance.
+
+    Args:
+        heard: what `hear` found in the clips.
+        lexicon: in which the held-out words are, whose clips are also looked up among these words alone.
+        known: what was trained on, and is handicapped.
+    """
+    only = lexicon.of(held)
+
+    def by_tree(lexicon: Lexicon) -> Answers:
+        return look_up(heard, clips, prefix_tree(lexicon, units=units.encode), handicap=handicap)
+
+    among_all, among_unseen = by_tree(lexicon), by_tree(only)
+    found: list[dict[str, float | int | str]] = [
+        {"search": "tree", "handicap": nats, **row(handicapped(among_all, known, nats), among_unseen, held, lexicon)}
+        for nats in dict.fromkeys((0.0, handicap))
+    ]
+    near, near_unseen = nearest(heard, clips, lexicon, units), nearest(heard, clips, only, units)
+    return [*found, {"search": "edit_distance", "handicap": 0.0, **row(near, near_unseen, held, lexicon)}]
 
 
 def row(among_all: Answers, among_unseen: Answers, held: Collection[str], lexicon: Lexicon) -> dict[str, float | int]:

@@ -6,6 +6,7 @@ the code stands in a `text` block that begins with `speech_tl/`.
 """
 
 import functools
+import json
 import os
 import re
 import shlex
@@ -102,12 +103,27 @@ def flags(arguments: Sequence[str]) -> set[str]:
     return {word.split("=")[0] for word in arguments if re.match(r"--?[a-z]", word)}
 
 
+HELPS = """
+import contextlib, io, json, runpy, sys
+modules, helps = sys.argv[1:], {}
+for module in modules:
+    sys.argv, printed = [module, "--help"], io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    helps[module] = printed.getvalue()
+print(json.dumps(helps))
+"""
+
+
 @functools.cache
-def help_of(module: str) -> str:
-    command = [sys.executable, "-m", module, "--help"]
-    done = subprocess.run(command, cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"python -m {module} --help: {done.stderr[-2000:]}"
-    return done.stdout
+def helps() -> dict[str, str]:
+    """What every module of the README's commands prints on --help; one process asks them all."""
+    modules = sorted({module for command in COMMANDS for module, _ in command.parts})
+    words = [sys.executable, "-c", HELPS, *modules]
+    done = subprocess.run(words, cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    printed: dict[str, str] = json.loads(done.stdout)
+    return printed
 
 
 def mapped(drawing: str) -> set[str]:
@@ -160,7 +176,7 @@ def test_every_line_is_one_this_test_understands() -> None:
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: shlex.join(command.words))
 def test_every_module_and_flag_exists(command: Command) -> None:
     for module, arguments in command.parts:
-        known = set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", help_of(module)))
+        known = set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", helps()[module]))
         assert flags(arguments) <= known, f"not in the help of {module}: {flags(arguments) - known}"
 
 

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,12 @@ class Lexicon:
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its lines, WORD TAB PRONUNCIATION, sorted."""
+        lines = sorted(f"{word}\t{said}\n" for word, ways in self.entries.items() for said in ways)
+        return sha256("".join(lines).encode()).hexdigest()
 
     def missing(self, words: Sequence[str]) -> list[str]:
         """The words without an entry, in their order."""

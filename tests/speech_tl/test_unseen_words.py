@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from speech_tl.data.clips import Clips
+from speech_tl.data.manifest import Utterance
 from speech_tl.data.preparation import Language, prepare
 from speech_tl.errors import InputError
 from speech_tl.models.word_search import Heard
@@ -21,6 +23,7 @@ from speech_tl.unseen_words import (
     handicapped,
     hear,
     look_up,
+    nearest,
     never_heard,
     row,
     without,
@@ -90,6 +93,22 @@ def test_a_handicap_lets_unseen_words_win() -> None:
     assert lowered.best == ["a", "b", "c", "c", ""]
     assert lowered.heard[3] == (Heard("c", -2), Heard("a", pytest.approx(-2.25)))
     assert best_handicap(replace(ANSWERS, said=("a", "b", "b", "c", "c")), {"a", "b"}) == 0.125
+
+
+def test_the_nearest_word_by_edits() -> None:
+    """Written are ab, abb and nothing; a repeat needs a blank between. Of equal words the lexicon's first is taken."""
+    frames = ([1, 0, 2], [1, 2, 0, 2], [0])
+    sounds = [torch.nn.functional.one_hot(torch.tensor(path), 3).float().log() for path in frames]
+    said = [Utterance("x.wav", text, "fi", "s") for text in ("ab", "abb", "b")]
+    clips = Clips.of(said, [torch.zeros(9)] * 3, 8000)
+    lexicon = Lexicon({"aab": ("aab", "b"), "abb": ("abb",), "ab": ("ab",)})
+    found = nearest(sounds, clips, lexicon, Units.from_texts(["ab"]))
+    assert found.heard == (
+        (Heard("ab", 0), Heard("aab", -1), Heard("abb", -1)),
+        (Heard("abb", 0), Heard("aab", -1), Heard("ab", -1)),
+        (Heard("aab", -1), Heard("ab", -2), Heard("abb", -3)),
+    )
+    assert (found.said, found.frames) == (("ab", "abb", "b"), (3, 4, 1))
 
 
 def test_sounds_take_the_place_of_texts(language: Language) -> None:
