@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from speech_tl import flags, unseen_words
@@ -45,6 +46,8 @@ class Config(flags.Training, flags.Recordings):
     """How much of log p(sound) the scores of sounds are lowered by; 0 leaves most frames to the blank."""
     handicap: float | None = None
     """Nats a frame by which words of the training are lowered among all; a first model finds it if none is given."""
+    tones: bool = False
+    """Tones are sounds too, behind what bears them, where the pronunciations have them."""
     language: str = ""
     """Whose words are held out; may be left out where there is one language."""
     hold_out: str = "8"
@@ -80,7 +83,7 @@ def main(config: Config) -> Report:
     whole = data[code]
     held = _held(config, sorted({u.text for u in whole.train.utterances} & {u.text for u in whole.test.utterances}))
     rest = {**data, code: unseen_words.without(whole, held)}
-    said = {each: _said(language, sources[each]) for each, language in data.items()}
+    said = {each: _said(language, sources[each], tones=config.tones) for each, language in data.items()}
     trained = {(u.text, said[each][u.text]) for each, language in rest.items() for u in language.train.utterances}
     units = phone_units([sounds for _, sounds in trained])
     spell = Known(units)
@@ -136,10 +139,10 @@ def _held(config: Config, present: list[str]) -> tuple[str, ...]:
     return tuple(sorted({line.strip() for line in lines if line.strip()}))
 
 
-def _said(language: Language, source: str) -> dict[str, str]:
+def _said(language: Language, source: str, *, tones: bool) -> dict[str, str]:
     """Every text of a language -> its phones."""
     texts = (*language.split.train, *language.split.valid, *language.split.test)
-    return pronunciations(texts, source, normalise=language.normaliser, spell=phones)
+    return pronunciations(texts, source, normalise=language.normaliser, spell=partial(phones, tones=tones))
 
 
 Said = Mapping[str, Mapping[str, str]]

@@ -64,8 +64,8 @@ class Recordings:
     train_minutes: tuple[str, ...] = ()
     """At most so many minutes of training speech: LANGUAGE=MINUTES."""
     phones: tuple[str, ...] = ()
-    """Where pronunciations come from, LANGUAGE=SOURCE: espeak:VOICE, a file of words and IPA, or a column of IPA;
-    the encoder then also learns the sounds that all languages share."""
+    """Where pronunciations come from, LANGUAGE=SOURCE: espeak:VOICE, a file of words and IPA, a column of IPA, or
+    pinyin:COLUMN; the encoder then also learns the sounds that all languages share."""
     sample_rate: tuple[str, ...] = ("16000",)
     """Hz audio is brought to, 16000 or 8000, or LANGUAGE=HZ: languages of one rate share their input layers."""
 

@@ -140,6 +140,16 @@ def nearest(heard: Sequence[Tensor], clips: Clips, lexicon: Lexicon, units: Unit
     return Answers(tuple(u.text for u in clips.utterances), tuple(found), tuple(map(len, heard)))
 
 
+def rivals(held: Sequence[str], lexicon: Lexicon, units: Units) -> dict[str, str]:
+    """Each held-out word -> the other word of the lexicon that the fewest edits tell from it; of equals the first."""
+    said = {word: [_signs(units.encode(each)) for each in ways] for word, ways in lexicon.entries.items()}
+
+    def edits(word: str, other: str) -> int:
+        return min(Levenshtein.distance(one, two) for one in said[word] for two in said[other])
+
+    return {word: min((o for o in said if o != word), key=lambda other: edits(word, other)) for word in held}
+
+
 def _signs(sounds: Iterable[int]) -> str:
     """One character for each sound."""
     return "".join(map(chr, sounds))
@@ -187,28 +197,32 @@ def rows(
     def by_tree(lexicon: Lexicon) -> Answers:
         return look_up(heard, clips, prefix_tree(lexicon, units=units.encode), handicap=handicap)
 
-    among_all, among_unseen = by_tree(lexicon), by_tree(only)
+    among_all, among_unseen, pairs = by_tree(lexicon), by_tree(only), rivals(held, lexicon, units)
     found: list[dict[str, float | int | str]] = [
-        {"search": "tree", "handicap": nats, **row(handicapped(among_all, known, nats), among_unseen, held, lexicon)}
+        {"search": "tree", "handicap": nats, **row(handicapped(among_all, known, nats), among_unseen, pairs, lexicon)}
         for nats in dict.fromkeys((0.0, handicap))
     ]
     near, near_unseen = nearest(heard, clips, lexicon, units), nearest(heard, clips, only, units)
-    return [*found, {"search": "edit_distance", "handicap": 0.0, **row(near, near_unseen, held, lexicon)}]
+    return [*found, {"search": "edit_distance", "handicap": 0.0, **row(near, near_unseen, pairs, lexicon)}]
 
 
-def row(among_all: Answers, among_unseen: Answers, held: Collection[str], lexicon: Lexicon) -> dict[str, float | int]:
+def row(
+    among_all: Answers, among_unseen: Answers, pairs: Mapping[str, str], lexicon: Lexicon
+) -> dict[str, float | int]:
     """Of the table `words`: accuracies in percent, over clips.
 
     Args:
         among_all: looked up in `lexicon`, all of it.
         among_unseen: looked up in the held-out words alone.
+        pairs: held-out word -> the word that it is most easily taken for.
     """
-    unseen = [said in held for said in among_all.said]
+    unseen = [said in pairs for said in among_all.said]
     seen_accuracy, unseen_accuracy = _accuracies(among_all, unseen)
     return {
         "seen_accuracy": seen_accuracy,
         "unseen_accuracy": unseen_accuracy,
         "unseen_among_unseen": _accuracies(among_unseen, unseen)[1],
+        "unseen_against_nearest": _accuracies(_paired(among_all, pairs), unseen)[1],
         "harmonic_mean": harmonic_mean(seen_accuracy, unseen_accuracy),
         "lexicon_size": len(lexicon),
         "seen_clips": len(unseen) - sum(unseen),
@@ -239,6 +253,15 @@ def decoding(
     return rows
 
 
+def _paired(answers: Answers, pairs: Mapping[str, str]) -> Answers:
+    """The same, for every word that has one the answers cut down to it and its rival."""
+    heard = tuple(
+        tuple(each for each in own if said not in pairs or each.word in (said, pairs[said]))
+        for said, own in zip(answers.said, answers.heard, strict=True)
+    )
+    return replace(answers, heard=heard)
+
+
 def _accuracies(answers: Answers, unseen: Sequence[bool]) -> tuple[float, float]:
     """Percent of right answers to the words that were trained on, and to those that were not."""
     right = [said == found for said, found in zip(answers.said, answers.best, strict=True)]
@@ -249,7 +272,7 @@ def _accuracies(answers: Answers, unseen: Sequence[bool]) -> tuple[float, float]
 
 def never_heard(held: Sequence[str], trained: Sequence[str]) -> dict[str, int]:
     """How many phones, and pairs of neighbouring phones, of the held-out words no trained text has; all in IPA."""
-    new, old = [segments(said) for said in held], [segments(said) for said in trained]
+    new, old = [segments(said, tones=True) for said in held], [segments(said, tones=True) for said in trained]
     return {
         "held_out_phones_unseen": len({phone for said in new for phone in said} - {p for said in old for p in said}),
         "held_out_phone_pairs_unseen": len(

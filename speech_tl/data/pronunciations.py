@@ -9,10 +9,12 @@ from pathlib import Path
 from speech_tl.data import espeak
 from speech_tl.data.manifest import Utterance
 from speech_tl.errors import unknown_name
+from speech_tl.phonology import pinyin
 from speech_tl.phonology.lexicon import read
 from speech_tl.phonology.sounds import Spell, sound_classes
 
 ESPEAK = "espeak:"
+PINYIN = "pinyin:"
 LEXICONS = (".tsv", ".txt", ".csv", ".gz", ".dict")
 """Endings of files that hold words and their pronunciations."""
 
@@ -28,7 +30,8 @@ def pronunciations(
     """Normalised text -> its sounds, for every text of one language.
 
     Args:
-        source: `espeak:VOICE`; a file of words and their IPA, tab separated; or a metadata column that holds IPA.
+        source: `espeak:VOICE`; a file of words and their IPA, tab separated; a metadata column that holds IPA; or
+            `pinyin:COLUMN`, one that holds pinyin with numbered tones.
 
     Raises:
         InputError: there is no such column, file or voice, a word is not in the file, or something is not IPA.
@@ -42,7 +45,10 @@ def pronunciations(
         return {text: "".join(own.entries[word][0] for word in text.split()) for text in texts}
     else:
         columns = {name for utterance in utterances for name, _ in utterance.extra}
-        if source not in columns:
-            raise unknown_name("column", source, columns or {"espeak:VOICE"}, where=flag)
-        ipa = {text: dict(utterance.extra)[source] for text, utterance in texts.items()}
+        column = source.removeprefix(PINYIN)
+        if column not in columns:
+            raise unknown_name("column", column, columns or {"espeak:VOICE"}, where=flag)
+        ipa = {text: dict(utterance.extra)[column] for text, utterance in texts.items()}
+        if source.startswith(PINYIN):
+            ipa = {text: pinyin.ipa(said, where=f"{column} for {text!r}") for text, said in ipa.items()}
     return {text: spell(said, where=f"{source} for {text!r}") for text, said in ipa.items()}

@@ -26,9 +26,11 @@ _LOOK_ALIKES = {
 """Letters of other scripts and of older IPA -> what they stand for."""
 _AFFRICATES = ("ts", "dz", "tʃ", "dʒ", "tɕ", "dʑ", "ʈʂ", "ɖʐ", "tɬ", "dɮ")
 """One phone where they stand together, tied or not."""
+TONES = "˩˨˧˦˥"
+"""Tone letters, the lowest first."""
 _TONES = {
-    **dict(zip("˩˨˧˦˥", "˩˨˧˦˥", strict=True)),
-    **dict(zip("¹²³⁴⁵", "˩˨˧˦˥", strict=True)),
+    **dict(zip(TONES, TONES, strict=True)),
+    **dict(zip("¹²³⁴⁵", TONES, strict=True)),
     **{"\u030f": "˩", "\u0300": "˨", "\u0304": "˧", "\u0301": "˦", "\u030b": "˥", "\u030c": "˨˦", "\u0302": "˦˨"},
 }
 """Tone letters, digits and marks above a vowel -> tone letters."""

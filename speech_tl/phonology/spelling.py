@@ -8,32 +8,36 @@ words has a unit for every phone of its training, and what it lacks is spelled w
 from dataclasses import dataclass, field
 
 from speech_tl.errors import InputError
-from speech_tl.phonology.phones import nearest, segments
+from speech_tl.phonology.phones import TONES, nearest, segments
 from speech_tl.phonology.sounds import PHONES, Spell, sound_classes
 from speech_tl.phonology.units import BLANK, Units
 
 
-def phones(ipa: str, *, where: str = "") -> str:
-    """`ˈdʒ ɑː tˤ` -> `d͡ʒɑːtˤ`: IPA without stress, tone, boundaries and spaces, affricates tied.
+def phones(ipa: str, *, tones: bool = False, where: str = "") -> str:
+    """`ˈdʒ ɑː tˤ` -> `d͡ʒɑːtˤ`: IPA without stress, boundaries and spaces, affricates tied.
 
     Args:
         ipa: broad or narrow.
+        tones: tone letters are kept, sounds of their own; else a word is spelled without its tones.
         where: file and row, for messages.
 
     Raises:
         InputError: a sign that IPA does not have.
     """
-    return "".join(segments(ipa, where=where))
+    return "".join(segments(ipa, tones=tones, where=where))
 
 
 def phone_units(spelled: list[str]) -> Units:
-    """A unit for every phone that occurs, sorted."""
-    return Units((BLANK, *sorted({phone for each in spelled for phone in segments(each)})))
+    """A unit for every phone, and every tone letter, that occurs; sorted."""
+    return Units((BLANK, *sorted({phone for each in spelled for phone in segments(each, tones=True)})))
 
 
 @dataclass
 class Known:
-    """Spells with the phones that a model has, and with the nearest of them (`phones.nearest`) where it lacks one."""
+    """Spells with the phones that a model has, and with the nearest of them (`phones.nearest`) where it lacks one.
+
+    Of tones, nearest in level; a model that knows no tone has words spelled without.
+    """
 
     units: Units
     stand_ins: dict[str, str] = field(default_factory=dict)
@@ -45,15 +49,23 @@ class Known:
         Raises:
             InputError: a sign that IPA does not have, or a phone without articulation.
         """
-        signs = segments(ipa, where=where)
+        signs = segments(ipa, tones=bool(self._levels), where=where)
         try:
             return "".join(sign if sign in self.units.symbols else self._stand_in(sign) for sign in signs)
         except InputError as error:
             raise InputError(f"{where}: {error}" if where else str(error)) from None
 
+    @property
+    def _levels(self) -> list[str]:
+        """The tone letters that the model has."""
+        return [sign for sign in TONES if sign in self.units.symbols]
+
     def _stand_in(self, phone: str) -> str:
-        if phone not in self.stand_ins:
-            self.stand_ins[phone] = nearest([phone], self.units.symbols[1:])[0].nearest
+        if phone not in self.stand_ins and phone in TONES:
+            self.stand_ins[phone] = min(self._levels, key=lambda level: abs(TONES.index(level) - TONES.index(phone)))
+        elif phone not in self.stand_ins:
+            known = [sign for sign in self.units.symbols[1:] if sign not in TONES]
+            self.stand_ins[phone] = nearest([phone], known)[0].nearest
         return self.stand_ins[phone]
 
 

@@ -25,6 +25,7 @@ from speech_tl.unseen_words import (
     look_up,
     nearest,
     never_heard,
+    rivals,
     row,
     without,
 )
@@ -79,9 +80,11 @@ ANSWERS = Answers(
 def test_accuracies_by_hand() -> None:
     """c is unseen: among all, a and b are right two times of three and c never; among the unseen c once of twice."""
     only = replace(ANSWERS, heard=(*[heard(c=-1)] * 4, ()))
-    found = row(ANSWERS, only, ["c"], Lexicon({"a": ("a",), "b": ("b",), "c": ("k",)}))
+    lexicon = Lexicon({"a": ("a",), "b": ("b",), "c": ("k",)})
+    found = row(ANSWERS, only, {"c": "b"}, lexicon)
     assert found["seen_accuracy"] == pytest.approx(200 / 3)
     assert (found["unseen_accuracy"], found["harmonic_mean"], found["unseen_among_unseen"]) == (0, 0, 50)
+    assert found["unseen_against_nearest"] == 50, "b is no answer where a was best, and where none is"
     assert (found["lexicon_size"], found["seen_clips"], found["unseen_clips"]) == (3, 3, 2)
     assert ANSWERS.best == ["a", "b", "b", "a", ""]
 
@@ -109,6 +112,12 @@ def test_the_nearest_word_by_edits() -> None:
         (Heard("aab", -1), Heard("ab", -2), Heard("abb", -3)),
     )
     assert (found.said, found.frames) == (("ab", "abb", "b"), (3, 4, 1))
+
+
+def test_the_word_that_sounds_most_like_it() -> None:
+    lexicon = Lexicon({"kala": ("kala",), "kana": ("kana", "tu"), "kalla": ("kalla",), "tuo": ("tuo",)})
+    units = Units.from_texts(["kalantuo"])
+    assert rivals(["kala", "kalla", "tuo"], lexicon, units) == {"kala": "kana", "kalla": "kala", "tuo": "kana"}
 
 
 def test_sounds_take_the_place_of_texts(language: Language) -> None:

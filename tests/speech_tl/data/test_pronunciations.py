@@ -1,6 +1,8 @@
 """A column, a lexicon and espeak-ng's rules give the same kind of answer, or one line that says what is missing."""
 
 import importlib.util
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from speech_tl.data.manifest import Utterance
 from speech_tl.data.pronunciations import pronunciations
 from speech_tl.data.text import normaliser
 from speech_tl.errors import InputError
+from speech_tl.phonology.spelling import phones
 
 
 def said(texts: list[str], source: str, *, ipa: str = "") -> dict[str, str]:
@@ -31,6 +34,17 @@ def test_a_column_of_ipa() -> None:
         said(["trys"], "ipo", ipa="tris")
     with pytest.raises(InputError, match=r"in 'три' in ipa for 'trys' is no IPA letter"):
         said(["trys"], "ipa", ipa="три")
+
+
+def test_a_column_of_pinyin() -> None:
+    utterance = Utterance("a.wav", "北京", "cmn", "s", extra=(("pinyin", "bei3jing1"),))
+    read = partial(pronunciations, normalise=normaliser("cmn"), spell=partial(phones, tones=True))
+    assert read([utterance], "pinyin:pinyin") == {"北京": "pei˨˩˦t͡ɕiŋ˥"}
+    with pytest.raises(InputError, match="unknown column 'pinyi' in --phones; did you mean 'pinyin'"):
+        read([utterance], "pinyin:pinyi")
+    wrong = replace(utterance, extra=(("pinyin", "beijing"),))
+    with pytest.raises(InputError, match="'beijing' in 'beijing' in pinyin for '北京' is no syllable of pinyin"):
+        read([wrong], "pinyin:pinyin")
 
 
 def test_a_lexicon_of_words(tmp_path: Path) -> None:

@@ -37,6 +37,17 @@ def test_phones_that_a_model_lacks() -> None:
         spell("Дa", where="words.tsv, line 3")
 
 
+def test_tones_are_sounds_of_their_own() -> None:
+    """Nearest to the half-low ˨ is, of ˥ and ˩, the low one; a model without tones is not asked about them."""
+    assert phones("ma˨˩˦ ni˥", tones=True) == "ma˨˩˦ni˥"
+    units = phone_units(["ma˥˩"])
+    assert units.symbols[1:] == ("a", "m", "˥", "˩")
+    spell = Known(units)
+    assert spell("ma˨˩˦") == "ma˩˩˥"
+    assert spell.stand_ins == {"˨": "˩", "˦": "˥"}
+    assert Known(phone_units(["ma"]))("ma˥˩") == "ma"
+
+
 def test_a_model_says_how_it_is_spelled() -> None:
     assert spelling(PHONES) is sound_classes
     assert spelling(phone_units(["kasaː"]))("ɡa") == "ka"
