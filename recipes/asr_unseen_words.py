@@ -98,7 +98,7 @@ def main(config: Config) -> Report:
     handicap = config.handicap
     if handicap is None:
         handicap = _handicap(config, rest, spelled, units, code, count=len(held))
-    model = _trained(config, rest, spelled, units, config.out)
+    model = _trained(config, rest, spelled, units, config.out, handicap=handicap)
 
     # Evaluate
     new = unseen_words.never_heard([said[code][word] for word in held], [sounds for _, sounds in trained])
@@ -149,15 +149,21 @@ Said = Mapping[str, Mapping[str, str]]
 """Language -> text -> phones."""
 
 
-def _trained(config: Config, data: Mapping[str, Language], said: Said, units: Units, folder: Path) -> MultilingualCTC:
-    """A model of the sounds of these languages' words."""
+def _trained(
+    config: Config, data: Mapping[str, Language], said: Said, units: Units, folder: Path, *, handicap: float = 0.0
+) -> MultilingualCTC:
+    """A model of the sounds of these languages' words, which says of itself what it was trained on."""
     sounds = {code: unseen_words.as_sounds(language, said[code], units) for code, language in data.items()}
     settings, note = flags.settings(config, sounds)
     print(note, file=sys.stderr)
     settings = replace(settings, label_prior=config.label_prior, intermediate=0.0)  # the middle block hears too little
+    model = untrained(sounds, settings, seed=config.seed, shared=(PHONE_HEAD, units))
+    lists = [language for language in data.values() if language.split.task == "words"]
+    model.config.trained_words = sorted({u.text for language in lists for u in language.train.utterances})
+    model.config.handicap = handicap
     return train(
         "sounds",
-        untrained(sounds, settings, seed=config.seed, shared=(PHONE_HEAD, units)),
+        model,
         sounds,
         settings=settings,
         plan=flags.plan(config),

@@ -243,7 +243,7 @@ def _lookup(config: Config, model: MultilingualCTC) -> Lookup | None:
         lexicon = lexicon.phrases([line.strip() for line in lines if line.strip()], where=str(config.lexicon))
     tree = prefix_tree(lexicon, units=units.encode)
     if config.words == "one":
-        return one_word(tree)
+        return one_word(tree, known=frozenset(model.config.trained_words), handicap=model.config.handicap)
     lm = language_model(config.lm, tree) if config.lm else None
     return many_words(Network(tree, lm, config.lm_weight, config.word_score))
 

@@ -25,7 +25,7 @@ from speech_tl.models.ctc import MultilingualCTC
 from speech_tl.models.decoding import greedy
 from speech_tl.models.lookup import searches
 from speech_tl.models.word_network import Network
-from speech_tl.models.word_search import BEAM, Heard, words
+from speech_tl.models.word_search import BEAM, Heard, lowered, words
 from speech_tl.phonology.lexicon import Lexicon, PrefixTree, prefix_tree
 from speech_tl.phonology.phones import segments
 from speech_tl.phonology.units import Units
@@ -158,11 +158,8 @@ def _signs(sounds: Iterable[int]) -> str:
 def handicapped(answers: Answers, seen: Collection[str], handicap: float) -> Answers:
     """The same, words that were trained on lowered by so many nats for every frame of the clip."""
 
-    def lowered(own: tuple[Heard, ...], frames: int) -> tuple[Heard, ...]:
-        scores = [replace(each, score=each.score - handicap * frames * (each.word in seen)) for each in own]
-        return tuple(sorted(scores, key=lambda each: -each.score))
-
-    return replace(answers, heard=tuple(map(lowered, answers.heard, answers.frames)))
+    each = zip(answers.heard, answers.frames, strict=True)
+    return replace(answers, heard=tuple(tuple(lowered(own, seen, handicap * frames)) for own, frames in each))
 
 
 def best_handicap(answers: Answers, seen: Collection[str]) -> float:

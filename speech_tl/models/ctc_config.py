@@ -25,6 +25,8 @@ class MultilingualCTCConfig(PreTrainedConfig):
         least_frames: frames (10 ms) that a shorter clip is filled up to.
         adapters: channels of the bottleneck that each head owns after every block; 0 for none.
         label_prior: α of the heads' scores log p(unit | frame) − α log p(unit); 0 for none.
+        trained_words: of a word list that was trained on by its sounds; among others these fit better than they should.
+        handicap: nats a frame by which they are lowered where a clip is looked up as one word of a lexicon.
         digest: of `symbols`; a head and a vocabulary that do not belong together are refused.
         normalisers: language -> what was done to its texts.
         calibration: what `transcribe --language auto` compares heads by, or empty.
@@ -46,6 +48,8 @@ class MultilingualCTCConfig(PreTrainedConfig):
         least_frames: int = 0,
         adapters: int = 0,
         label_prior: float = 0.0,
+        trained_words: Sequence[str] = (),
+        handicap: float = 0.0,
         digest: str = "",
         normalisers: Mapping[str, Any] | None = None,
         calibration: Mapping[str, Any] | None = None,
@@ -63,6 +67,8 @@ class MultilingualCTCConfig(PreTrainedConfig):
         self.least_frames = least_frames
         self.adapters = adapters
         self.label_prior = label_prior
+        self.trained_words = list(trained_words)
+        self.handicap = handicap
         self.digest = digest or vocabulary_digest(self.symbols)
         self.normalisers = dict(normalisers or {})
         self.calibration = dict(calibration or {})

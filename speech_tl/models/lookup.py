@@ -1,6 +1,6 @@
 """What is said between two pauses, looked up in a lexicon: one word, or a sentence of many, and where each lies."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib.util import find_spec
 from math import inf
@@ -13,7 +13,7 @@ from torch import Tensor
 from speech_tl.models.decoding import BLANK, align
 from speech_tl.models.lexicon_beam import Beam
 from speech_tl.models.word_network import Network, Sentence
-from speech_tl.models.word_search import free, words
+from speech_tl.models.word_search import BEAM, free, lowered, words
 from speech_tl.phonology.lexicon import PrefixTree
 
 Search = Callable[[NDArray[np.float64]], Sentence | None]
@@ -37,13 +37,19 @@ Lookup = Callable[[Tensor], list[Spoken]]
 """(T, V) log-probabilities of what is said between two pauses -> its words; none where nothing fits."""
 
 
-def one_word(tree: PrefixTree) -> Lookup:
-    """All of it is one word of the tree."""
+def one_word(tree: PrefixTree, *, known: Collection[str] = (), handicap: float = 0.0) -> Lookup:
+    """All of it is one word of the tree.
+
+    Args:
+        known: words that were trained on, which are lowered by `handicap` nats for every frame.
+    """
 
     def best(log_probs: Tensor) -> list[Spoken]:
-        heard = words(log_probs, tree) or words(log_probs, tree, beam=inf)  # if only beginnings are left
-        score = (heard[0].score - free(log_probs)) / len(log_probs) if heard else -inf
-        return [Spoken(each.word, 0, len(log_probs) - 1, score) for each in heard[:1]]
+        nats = handicap * len(log_probs)
+        heard = words(log_probs, tree, beam=BEAM + nats) or words(log_probs, tree, beam=inf)  # only beginnings left
+        fit = {each.word: (each.score - free(log_probs)) / len(log_probs) for each in heard}
+        ranked = lowered(heard, known, nats)
+        return [Spoken(each.word, 0, len(log_probs) - 1, fit[each.word]) for each in ranked[:1]]
 
     return best
 

@@ -269,6 +269,8 @@ def test_words_never_heard_are_looked_up(spoken_words: Path, tmp_path: Path) -> 
     rows = tables["words"]
     assert {row["lexicon_size"] for row in rows} == {4, 6}
     assert {(row["search"], row["handicap"]) for row in rows} >= {("tree", 0.0), ("edit_distance", 0.0)}
+    model = json.loads((tmp_path / "run" / "checkpoint" / "config.json").read_text())
+    assert (len(model["trained_words"]), model["handicap"]) == (3, max(row["handicap"] for row in rows))
     assert "a lexicon of 6 words, sha256 " in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert {row["unseen_among_unseen"] for row in rows} == {100.0}, "one word has no rival"
     assert {(row["corpus"], row["draw"]) for row in rows} == {("fi", 0)}

@@ -110,7 +110,7 @@ def test_silence_and_a_clip_shorter_than_a_frame_have_no_words(tmp_path: Path) -
     assert run(Reader(), tmp_path / "short.wav").text == ""
 
 
-def test_words_between_pauses_arelooked_up() -> None:
+def test_words_between_pauses_are_looked_up() -> None:
     """ta, a pause of 20 frames of 40 ms, and something that is neither ta nor ka, heard as the nearer."""
     signs = {"_": 0, **{sign: PHONES.symbols.index(sign) for sign in "takm"}}
     heard = "_t_aa_" + 20 * "_" + "m_a_"
@@ -118,13 +118,16 @@ def test_words_between_pauses_arelooked_up() -> None:
     for at, sign in enumerate(heard):
         log_probs[at, signs[sign]] = 0.0
     log_probs[-4, signs["k"]] = -2.0  # not k, but rather k than t
-    lookup = one_word(prefix_tree(Lexicon({"ta": ("ta",), "ka": ("ka",)})))
+    tree = prefix_tree(Lexicon({"ta": ("ta",), "ka": ("ka",)}))
+    lookup = one_word(tree)
     first, second = looked_up(lookup, log_probs, least=0.0, start=1.0, step=0.04)
     assert (first.text, first.start, first.end) == ("ta", 1.0, 1.28)
     assert (second.text, second.end) == ("ka", pytest.approx(1.0 + 30 * 0.04))
     assert first.confidence == pytest.approx(100, abs=0.1)
     assert second.confidence == pytest.approx(100 * math.exp(-2 / 6), abs=0.5)  # 2 nats over 6 frames
     assert [word.text for word in looked_up(lookup, log_probs, least=90.0, start=1.0, step=0.04)] == ["ta", "?"]
+    fair = one_word(tree, known={"ka"}, handicap=1.2)  # ka was trained on, and is 7 nats ahead in 6 frames
+    assert [word.text for word in looked_up(fair, log_probs, least=0.0, start=1.0, step=0.04)] == ["ta", "ta"]
     assert looked_up(lookup, log_probs[:1], least=0.0, start=0.0, step=0.04) == []
 
 
