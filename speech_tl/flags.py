@@ -49,6 +49,8 @@ class Recordings:
 
     data: tuple[str, ...] = ()
     """Corpora: folders with a metadata table, Common Voice, Kaldi, hub:NAME:CONFIG; speech made here if none."""
+    train_only: tuple[str, ...] = ()
+    """Further corpora of their languages, all of which is trained on and nothing tested."""
     languages: tuple[str, ...] = ()
     """ISO 639-3 codes to train on; all that the data hold if none."""
     hold_out_speakers: tuple[str, ...] = ()
@@ -110,6 +112,7 @@ def prepared(flags: Recordings, *, seed: int, made_in: Path, tiny: bool = False)
         by_language(flags.test_speakers, int, flag="--test-speakers"),
         flags.split_file,
         flags.known_speakers,
+        flags.train_only,
     )
     return prepare(
         flags.data or (str(synthesis.build(made_in / f"speech-{size}", size=size)),),

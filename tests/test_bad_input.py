@@ -205,6 +205,7 @@ FLAGS = [
     Bad("minutes of a language that is not there", TRAIN + " --train-minutes cc=2", r"unknown language 'cc' in --train-minutes.*known: aa, bb"),
     Bad("more speakers than there are", TRAIN + " --train-speakers 9", "--train-speakers 9, but 2 speakers are left"),
     Bad("an unknown speaker held out", TRAIN + " --hold-out-speakers aa33", "unknown speaker 'aa33' in corpus; did you mean 'aa3'"),
+    Bad("what is tested among what is only trained on", TRAIN + " --train-only ./corpus", "--train-only: aa3 would be trained on and tested"),
     Bad("every speaker held out", TRAIN + " --hold-out-speakers aa1 aa2 aa3 bb3", "aa: all 3 speakers are held out"),
     Bad("no such split file", TRAIN + " --split-file nowhere.json", r"nowhere\.json: cannot be read"),
     Bad("a split file of other data", TRAIN + " --split-file run/splits.json", r"splits\.json: 1 of .* recordings of aa are not in the data", lambda folder: drop(folder, "aa1-0.wav")),

@@ -64,6 +64,8 @@ class Division:
     test_speakers: Mapping[str, int] | None = None
     split_file: Path | None = None
     known_speakers: bool = False
+    train_only: tuple[str, ...] = ()
+    """Sources that are trained on as a whole, beside others of the language that are tested on."""
 
 
 def prepare(
@@ -80,7 +82,8 @@ def prepare(
     """Language code -> its recordings.
 
     Args:
-        sources: corpora as `manifest.read` takes them; a language found in several is split in each and joined.
+        sources: corpora as `manifest.read` takes them, `division.train_only` besides; a language found in several is
+            split in each and joined.
         languages: only these; all where empty.
         sample_rates: language -> Hz its audio is brought to, `""` for every language; 16000 where absent.
         train_minutes: language -> at most so much training speech, drawn by seed.
@@ -92,7 +95,7 @@ def prepare(
     """
     division = division or Division()
     found: dict[str, list[tuple[str, tuple[Utterance, ...]]]] = {}
-    for source in sources:
+    for source in (*sources, *division.train_only):
         utterances = read(source, cache=cache)
         for code in sorted({utterance.language for utterance in utterances}):
             own = tuple(utterance for utterance in utterances if utterance.language == code)
@@ -156,8 +159,12 @@ def divided(
         for source, utterances in parts
     ]
     if division.split_file is not None:  # says where each recording belongs, whichever corpus it is from
-        spoken = [(parts[0][0], [utterance for _, utterances in spoken for utterance in utterances])]
-    return _joined([_one_corpus(*own, division, normalise=normalise, seed=seed) for own in spoken])
+        whole = [utterance for _, utterances in spoken for utterance in utterances]
+        return _one_corpus(parts[0][0], whole, division, normalise=normalise, seed=seed)
+    tested = [own for own in spoken if own[0] not in division.train_only]
+    splits = [_one_corpus(*own, division, normalise=normalise, seed=seed) for own in tested]
+    more = [utterance for source, own in spoken if source in division.train_only for utterance in own]
+    return _joined([*splits, *([_only_trained_on(more, splits)] if more else [])])
 
 
 def _one_corpus(
@@ -173,6 +180,26 @@ def _one_corpus(
         known_speakers=division.known_speakers,
     )
     return split(utterances, seed=seed, normalise=normalise, **arguments)
+
+
+def _only_trained_on(utterances: Sequence[Utterance], others: Sequence[Split]) -> Split:
+    """All of it, but for sentences that the others validate or test on.
+
+    Raises:
+        InputError: a speaker whom the others test.
+    """
+    tested = {u.speaker for split in others for u in split.test}
+    if known := sorted({u.speaker for u in utterances} & tested - {""}):
+        raise InputError(
+            f"--train-only: {', '.join(known[:3])} would be trained on and tested; leave those recordings out"
+        )
+    heldback = {u.text for split in others for u in (*split.valid, *split.test) if split.task == "sentences"}
+    kept = tuple(u for u in utterances if u.text not in heldback)
+    note = f"{len(kept)} utterances more that are only trained on"
+    if dropped := len(utterances) - len(kept):
+        note += f", {dropped} dropped whose text occurs in test or validation"
+    kind, task = (others[0].kind, others[0].task) if others else ("only trained on", "words")
+    return Split(train=kept, valid=(), test=(), kind=kind, note=note, task=task)
 
 
 def _language(

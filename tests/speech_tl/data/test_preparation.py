@@ -1,0 +1,46 @@
+"""Several corpora of one language: what is tested is trained on in none of them."""
+
+import pytest
+
+from speech_tl.data.manifest import Utterance
+from speech_tl.data.preparation import Division, divided
+from speech_tl.data.text import normaliser
+from speech_tl.errors import InputError
+
+Corpus = tuple[str, list[Utterance]]
+
+
+def corpus(source: str, rows: str) -> Corpus:
+    """`speaker:text:part` for each recording."""
+    cells = [row.split(":") for row in rows.split()]
+    return source, [
+        Utterance(f"{source}-{at}.wav", text, "eng", speaker, split=part)
+        for at, (speaker, text, part) in enumerate(cells)
+    ]
+
+
+TESTED = corpus("words", "a:Yes:train a:no:train a:yes:valid b:yes:test b:no:test a:no:train a:yes:train")
+
+
+def test_a_corpus_that_is_only_trained_on() -> None:
+    more = corpus("more", "c:one: d:two: d:yes:")
+    found = divided([TESTED, more], Division(train_only=("more",)), normalise=normaliser("eng"))
+    assert [u.text for u in found.train] == ["yes", "no", "no", "yes", "one", "two", "yes"]
+    assert [u.speaker for u in found.test] == ["b", "b"] and len(found.valid) == 1
+    assert found.task == "words"
+    assert found.note.endswith("3 utterances more that are only trained on")
+
+
+def test_sentences_that_are_tested_are_left_out_of_it() -> None:
+    tested = corpus("sentences", "a:one:train a:two:valid b:three:test")
+    more = corpus("more", "c:Three: c:four: c:two:")
+    found = divided([tested, more], Division(train_only=("more",)), normalise=normaliser("eng"))
+    assert [u.text for u in found.train] == ["one", "four"]
+    assert found.note.endswith(
+        "1 utterances more that are only trained on, 2 dropped whose text occurs in test or validation"
+    )
+
+
+def test_nobody_is_trained_on_and_tested() -> None:
+    with pytest.raises(InputError, match="--train-only: b would be trained on and tested; leave those recordings out"):
+        divided([TESTED, corpus("more", "b:one:")], Division(train_only=("more",)), normalise=normaliser("eng"))
