@@ -171,6 +171,7 @@ class TextBatches:
         return batch
 
     def state_dict(self) -> dict[str, Any]:
+        """Where the walk through the pairs stands, and over which pairs it goes."""
         return {
             "data": self._digest(),
             "generator": self.generator.get_state(),
@@ -181,6 +182,11 @@ class TextBatches:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from there.
+
+        Raises:
+            InputError: the state is of other pairs, subwords or batch sizes.
+        """
         if state["data"] != self._digest():
             raise InputError(
                 "the saved run was training on other sentence pairs, subwords or batch sizes than these; give the "

@@ -17,7 +17,7 @@ Measured so on the test speakers, 27 to 31 CPU-minutes, seeds (draws) 0 to 4, me
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -101,14 +101,14 @@ def main(config: Config) -> Report:
     handicap = config.handicap
     if handicap is None:
         handicap = _handicap(config, rest, spelled, units, code, count=len(held))
-    model = _trained(config, rest, spelled, units, config.out, handicap=handicap)
+    known = sorted({u.text for u in rest[code].train.utterances})
+    model = _trained(config, rest, spelled, units, config.out, known=known, handicap=handicap)
 
     # Evaluate
     new = unseen_words.never_heard([said[code][word] for word in held], [sounds for _, sounds in trained])
     facts = {"corpus": code, "draw": config.seed, **new}
     heard = unseen_words.hear(model, whole.test, language=code)
     lexica = (own, *_with_distractors(config, own, held, spell))
-    known = {text for text, _ in trained}
     rows = [
         {**facts, **row}
         for lexicon in lexica
@@ -124,7 +124,7 @@ def main(config: Config) -> Report:
         tables={"words": rows, "decoding": decoding},
         notes=(
             *notes,
-            *(f"{sign!r} was never heard: [{known}] stands for it" for sign, known in spell.stand_ins.items()),
+            *(f"{sign!r} was never heard: [{other}] stands for it" for sign, other in spell.stand_ins.items()),
             *(f"a lexicon of {len(lexicon)} words, sha256 {lexicon.digest}" for lexicon in lexica),
         ),
         shown=("words", "decoding"),
@@ -153,17 +153,22 @@ Said = Mapping[str, Mapping[str, str]]
 
 
 def _trained(
-    config: Config, data: Mapping[str, Language], said: Said, units: Units, folder: Path, *, handicap: float = 0.0
+    config: Config,
+    data: Mapping[str, Language],
+    said: Said,
+    units: Units,
+    folder: Path,
+    *,
+    known: Sequence[str] = (),
+    handicap: float = 0.0,
 ) -> MultilingualCTC:
-    """A model of the sounds of these languages' words, which says of itself what it was trained on."""
+    """A model of the sounds of these languages' words, whose checkpoint says which are lowered by what."""
     sounds = {code: unseen_words.as_sounds(language, said[code], units) for code, language in data.items()}
     settings, note = flags.settings(config, sounds)
     print(note, file=sys.stderr)
     settings = replace(settings, label_prior=config.label_prior, intermediate=0.0)  # the middle block hears too little
     model = untrained(sounds, settings, seed=config.seed, shared=(PHONE_HEAD, units))
-    lists = [language for language in data.values() if language.split.task == "words"]
-    model.config.trained_words = sorted({u.text for language in lists for u in language.train.utterances})
-    model.config.handicap = handicap
+    model.config.trained_words, model.config.handicap = list(known), handicap
     return train(
         "sounds",
         model,

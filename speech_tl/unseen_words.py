@@ -9,7 +9,6 @@ among all words they are handicapped (calibrated stacking, Chao et al. 2016), by
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import inf
 from time import process_time
 
 import torch
@@ -25,7 +24,7 @@ from speech_tl.models.ctc import MultilingualCTC
 from speech_tl.models.decoding import greedy
 from speech_tl.models.lookup import searches
 from speech_tl.models.word_network import Network
-from speech_tl.models.word_search import BEAM, Heard, lowered, words
+from speech_tl.models.word_search import Heard, lowered, near
 from speech_tl.phonology.lexicon import Lexicon, PrefixTree, prefix_tree
 from speech_tl.phonology.phones import segments
 from speech_tl.phonology.units import Units
@@ -115,10 +114,7 @@ def look_up(heard: Sequence[Tensor], clips: Clips, tree: PrefixTree, *, handicap
     Args:
         handicap: up to which the answers may be `handicapped`: so much further from the best a word is still kept.
     """
-    found = []
-    for own in heard:
-        near = words(own, tree, beam=BEAM + handicap * len(own))
-        found.append(tuple(near or words(own, tree, beam=inf)))  # if only beginnings are left
+    found = (tuple(near(own, tree, more=handicap * len(own))) for own in heard)
     return Answers(tuple(u.text for u in clips.utterances), tuple(found), tuple(map(len, heard)))
 
 
@@ -199,8 +195,8 @@ def rows(
         {"search": "tree", "handicap": nats, **row(handicapped(among_all, known, nats), among_unseen, pairs, lexicon)}
         for nats in dict.fromkeys((0.0, handicap))
     ]
-    near, near_unseen = nearest(heard, clips, lexicon, units), nearest(heard, clips, only, units)
-    return [*found, {"search": "edit_distance", "handicap": 0.0, **row(near, near_unseen, pairs, lexicon)}]
+    by_edits, unseen_by_edits = nearest(heard, clips, lexicon, units), nearest(heard, clips, only, units)
+    return [*found, {"search": "edit_distance", "handicap": 0.0, **row(by_edits, unseen_by_edits, pairs, lexicon)}]
 
 
 def row(

@@ -25,7 +25,7 @@ class MultilingualCTCConfig(PreTrainedConfig):
         least_frames: frames (10 ms) that a shorter clip is filled up to.
         adapters: channels of the bottleneck that each head owns after every block; 0 for none.
         label_prior: α of the heads' scores log p(unit | frame) − α log p(unit); 0 for none.
-        trained_words: of a word list that was trained on by its sounds; among others these fit better than they should.
+        trained_words: words learned by their sounds; among others these fit better than they should.
         handicap: nats a frame by which they are lowered where a clip is looked up as one word of a lexicon.
         digest: of `symbols`; a head and a vocabulary that do not belong together are refused.
         normalisers: language -> what was done to its texts.

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib.util import find_spec
-from math import inf
 
 import numpy as np
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor
 from speech_tl.models.decoding import BLANK, align
 from speech_tl.models.lexicon_beam import Beam
 from speech_tl.models.word_network import Network, Sentence
-from speech_tl.models.word_search import BEAM, free, lowered, words
+from speech_tl.models.word_search import free, lowered, near
 from speech_tl.phonology.lexicon import PrefixTree
 
 Search = Callable[[NDArray[np.float64]], Sentence | None]
@@ -46,10 +45,12 @@ def one_word(tree: PrefixTree, *, known: Collection[str] = (), handicap: float =
 
     def best(log_probs: Tensor) -> list[Spoken]:
         nats = handicap * len(log_probs)
-        heard = words(log_probs, tree, beam=BEAM + nats) or words(log_probs, tree, beam=inf)  # only beginnings left
-        fit = {each.word: (each.score - free(log_probs)) / len(log_probs) for each in heard}
-        ranked = lowered(heard, known, nats)
-        return [Spoken(each.word, 0, len(log_probs) - 1, fit[each.word]) for each in ranked[:1]]
+        heard = near(log_probs, tree, more=nats)
+        score = {each.word: each.score for each in heard}
+        return [
+            Spoken(each.word, 0, len(log_probs) - 1, (score[each.word] - free(log_probs)) / len(log_probs))
+            for each in lowered(heard, known, nats)[:1]
+        ]
 
     return best
 

@@ -6,6 +6,7 @@ al., 2006); words with a common beginning share the work. Nodes far below the be
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,11 @@ def words(log_probs: Tensor, tree: PrefixTree, *, beam: float = BEAM) -> list[He
         if score > best.get(word, -np.inf):
             best[word] = score
     return [Heard(word, score) for word, score in sorted(best.items(), key=lambda item: -item[1])]
+
+
+def near(log_probs: Tensor, tree: PrefixTree, *, more: float = 0.0) -> list[Heard]:
+    """The words within the usual beam and so many nats more; all of them where that leaves beginnings alone."""
+    return words(log_probs, tree, beam=BEAM + more) or words(log_probs, tree, beam=inf)
 
 
 def lowered(heard: Sequence[Heard], known: Collection[str], nats: float) -> list[Heard]:

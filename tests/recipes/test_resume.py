@@ -63,21 +63,21 @@ def losses(run: Path) -> list[float]:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_kill_and_resume_gives_the_uninterrupted_losses(recipe: str, tiny_speech: Path, tmp_path: Path) -> None:
-    flags = ("--steps", "40", "--validate-every", "10")
+    flags = ("--steps", "80", "--validate-every", "10")
     whole = start(recipe, tiny_speech, tmp_path / "whole", *flags)
     cut = start(recipe, tiny_speech, tmp_path / "cut", *flags)
     wait_for(cut, tmp_path / "cut", steps=10)
-    assert history(tmp_path / "cut")["steps"] < 40, "killed in mid-training"
-    wait_for(start(recipe, tiny_speech, tmp_path / "cut", *flags, "--resume"), tmp_path / "cut", steps=40)
-    wait_for(whole, tmp_path / "whole", steps=40)
+    assert history(tmp_path / "cut")["steps"] < 80, "killed in mid-training"
+    wait_for(start(recipe, tiny_speech, tmp_path / "cut", *flags, "--resume"), tmp_path / "cut", steps=80)
+    wait_for(whole, tmp_path / "whole", steps=80)
     assert losses(tmp_path / "cut") == pytest.approx(losses(tmp_path / "whole"), abs=1e-6)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_two_ranks_give_the_losses_of_one(recipe: str, tiny_speech: Path, tmp_path: Path) -> None:
-    flags = ("--steps", "20", *NOT_RANDOM[recipe])
+    flags = ("--steps", "40", *NOT_RANDOM[recipe])
     one = start(recipe, tiny_speech, tmp_path / "one", *flags)
     two = start(recipe, tiny_speech, tmp_path / "two", *flags, ranks=2)
-    wait_for(one, tmp_path / "one", steps=20)
-    wait_for(two, tmp_path / "two", steps=20)
+    wait_for(one, tmp_path / "one", steps=40)
+    wait_for(two, tmp_path / "two", steps=40)
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=1e-4)
