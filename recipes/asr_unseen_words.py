@@ -6,8 +6,8 @@ dictionary. Words that were trained on fit better, so that among all they are ha
 says, from whose training as many further words were held out.
 
     python -m recipes.asr_unseen_words --data D/arabic_speech_commands D/swahili_ammi D/lithuanian_speech_commands \\
-        D/english_speech_commands_mini --phones arb=ipa swh=espeak:sw lit=espeak:lt eng=espeak:en-us --language arb \\
-        --hold-out 8 --handicap 0.2 --distractors wikipron/ara_arab_broad.tsv.gz --batch-clips 24 --steps 12000 \\
+        D/english_speech_commands_mini --phones arb=ipa swh=espeak:sw lit=espeak:lt eng=espeak:en-us --hold-out arb=8 \\
+        --handicap 0.2 --distractors wikipron/ara_arab_broad.tsv.gz --batch-clips 24 --steps 12000 \\
         --validate-every 2000 --seed 0 --out runs/unseen
 
 Measured so on the test speakers, 27 to 31 CPU-minutes, seeds (draws) 0 to 4, mean [range]: unseen words among the eight
@@ -17,7 +17,7 @@ Measured so on the test speakers, 27 to 31 CPU-minutes, seeds (draws) 0 to 4, me
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -51,12 +51,11 @@ class Config(flags.Training, flags.Recordings):
     """Nats a frame by which words of the training are lowered among all; a first model finds it if none is given."""
     tones: bool = False
     """Tones are sounds too, behind what bears them, where the pronunciations have them."""
-    language: str = ""
-    """Whose words are held out; may be left out where there is one language."""
-    hold_out: str = "8"
-    """So many words drawn by seed, or a text file of words, one on each line."""
-    distractors: Path | None = None
-    """A lexicon file, of which words as long as a held-out one, give or take a phone, join the search."""
+    hold_out: tuple[str, ...] = ("8",)
+    """So many words drawn by seed, or a text file of words, one on each line; LANGUAGE=N where there are several."""
+    distractors: tuple[str, ...] = ()
+    """A lexicon file, of which words as long as a held-out one, give or take a phone, join the search, or
+    LANGUAGE=FILE."""
     distractor_count: int = 1000
     """How many of them, drawn by seed."""
     out: Path = Path("runs/asr_unseen_words")
@@ -74,47 +73,49 @@ def main(config: Config) -> Report:
     sources = dict(flags.language_and_source(value) for value in config.phones)
 
     # Data
-    data = flags.prepared(config, seed=config.seed, made_in=config.out.parent, tiny=config.tiny)
-    code = config.language or next(iter(data))
-    if code not in data:
-        raise unknown_name("language", code, data, where="--language")
-    if not config.language and len(data) > 1:
-        raise InputError(f"{' '.join(data)}: say with --language whose words are held out")
-    if code not in sources:
-        raise InputError(f"--phones says nothing of {code}: without pronunciations no unseen word can be looked up")
-    data = {each: language for each, language in data.items() if each in sources}  # the others have no sounds
-    whole = data[code]
-    held = _held(config, sorted({u.text for u in whole.train.utterances} & {u.text for u in whole.test.utterances}))
-    rest = {**data, code: unseen_words.without(whole, held)}
-    said = {each: _said(language, sources[each], tones=config.tones) for each, language in data.items()}
-    trained = {(u.text, said[each][u.text]) for each, language in rest.items() for u in language.train.utterances}
+    data = flags.prepared(config, seed=config.seed, made_in=config.out.parent, tiny=config.tiny, untested=True)
+    tested = [code for code, language in data.items() if len(language.test)]
+    asked = _by_language(config.hold_out, tested, flag="--hold-out")
+    dictionaries = _by_language(config.distractors, asked, flag="--distractors")
+    for code in asked:
+        if code not in sources:
+            raise InputError(f"--phones says nothing of {code}: without pronunciations no unseen word can be looked up")
+    data = {code: language for code, language in data.items() if code in sources}  # the others have no sounds
+    held = {code: _held(what, data[code], seed=config.seed) for code, what in asked.items()}
+    rest = {code: unseen_words.without(each, held[code]) if code in held else each for code, each in data.items()}
+    said = {code: _said(language, sources[code], tones=config.tones) for code, language in data.items()}
+    trained = {(u.text, said[code][u.text]) for code, language in rest.items() for u in language.train.utterances}
     units = phone_units([sounds for _, sounds in trained])
     spell = Known(units)
-    spelled = {each: {text: spell(sounds) for text, sounds in own.items()} for each, own in said.items()}
-    own = Lexicon({word: (sounds,) for word, sounds in spelled[code].items()})
-    notes = (*(language.description for language in data.values()), f"never trained on: {', '.join(held)}")
+    spelled = {code: {text: spell(sounds) for text, sounds in own.items()} for code, own in said.items()}
+    notes = (
+        *(language.description for language in data.values()),
+        *(f"{code}: never trained on: {', '.join(words)}" for code, words in held.items()),
+    )
     print("\n".join(notes), file=sys.stderr)
 
     # Model and train
     if configuration.begin(config, config.out, resume=config.resume):
-        splits.save({each: language.split for each, language in data.items()}, config.out / "splits.json")
+        splits.save({code: language.split for code, language in data.items()}, config.out / "splits.json")
     handicap = config.handicap
     if handicap is None:
-        handicap = _handicap(config, rest, spelled, units, code, count=len(held))
-    known = sorted({u.text for u in rest[code].train.utterances})
-    model = _trained(config, rest, spelled, units, config.out, known=known, handicap=handicap)
+        handicap = _handicap(config, rest, spelled, units, held)
+    known = {code: sorted({u.text for u in rest[code].train.utterances}) for code in held}
+    every = sorted(set().union(*known.values()))
+    model = _trained(config, rest, spelled, units, config.out, known=every, handicap=handicap)
 
     # Evaluate
-    new = unseen_words.never_heard([said[code][word] for word in held], [sounds for _, sounds in trained])
-    facts = {"corpus": code, "draw": config.seed, **new}
-    heard = unseen_words.hear(model, whole.test, language=code)
-    lexica = (own, *_with_distractors(config, own, held, spell))
-    rows = [
-        {**facts, **row}
-        for lexicon in lexica
-        for row in unseen_words.rows(heard, whole.test, lexicon, units, held=held, known=known, handicap=handicap)
-    ]
-    decoding = [row for lexicon in lexica for row in unseen_words.decoding(heard, whole.test, lexicon, units)]
+    rows, decoding, digests = [], [], []
+    for code, words in held.items():
+        clips = data[code].test
+        heard = unseen_words.hear(model, clips, language=code)
+        own = Lexicon({word: (sounds,) for word, sounds in spelled[code].items()})
+        new = unseen_words.never_heard([said[code][word] for word in words], [sounds for _, sounds in trained])
+        for lexicon in (own, *_with_distractors(config, own, words, dictionaries.get(code), spell)):
+            found = unseen_words.rows(heard, clips, lexicon, units, held=words, known=known[code], handicap=handicap)
+            rows += [{"corpus": code, "draw": config.seed, **new, **row} for row in found]
+            decoding += [{"corpus": code, **row} for row in unseen_words.decoding(heard, clips, lexicon, units)]
+            digests.append(f"{code}: a lexicon of {len(lexicon)} words, sha256 {lexicon.digest}")
     return finish(
         "asr_unseen_words",
         config.out,
@@ -125,20 +126,35 @@ def main(config: Config) -> Report:
         notes=(
             *notes,
             *(f"{sign!r} was never heard: [{other}] stands for it" for sign, other in spell.stand_ins.items()),
-            *(f"a lexicon of {len(lexicon)} words, sha256 {lexicon.digest}" for lexicon in lexica),
+            *digests,
         ),
         shown=("words", "decoding"),
     )
 
 
-def _held(config: Config, present: list[str]) -> tuple[str, ...]:
+def _by_language(values: Sequence[str], languages: Collection[str], *, flag: str) -> dict[str, str]:
+    """`("arb=8", "eng=10")` -> what is said of each; a value without a language is of the only one there is."""
+    found = {}
+    for value in values:
+        code, _, what = value.rpartition("=")
+        if not code and len(languages) > 1:
+            raise InputError(f"{flag} {value}: {' '.join(languages)} are there; expected LANGUAGE={value}")
+        code = code or next(iter(languages))
+        if code not in languages:
+            raise unknown_name("language", code, languages, where=flag)
+        found[code] = what
+    return found
+
+
+def _held(what: str, language: Language, *, seed: int) -> tuple[str, ...]:
     """The words of a file, or so many drawn by seed from those that are both trained on and tested."""
-    if config.hold_out.isdigit():
-        return unseen_words.drawn(present, int(config.hold_out), seed=config.seed)
+    if what.isdigit():
+        present = {u.text for u in language.train.utterances} & {u.text for u in language.test.utterances}
+        return unseen_words.drawn(present, int(what), seed=seed)
     try:
-        lines = Path(config.hold_out).read_text(encoding="utf-8").splitlines()
+        lines = Path(what).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--hold-out {config.hold_out}: neither a number nor a file of words ({error})") from None
+        raise InputError(f"--hold-out {what}: neither a number nor a file of words ({error})") from None
     return tuple(sorted({line.strip() for line in lines if line.strip()}))
 
 
@@ -183,30 +199,39 @@ def _trained(
 
 
 def _handicap(
-    config: Config, data: Mapping[str, Language], said: Said, units: Units, code: str, *, count: int
+    config: Config, data: Mapping[str, Language], said: Said, units: Units, held: Mapping[str, Collection[str]]
 ) -> float:
-    """What words of the training are lowered by, from a model that has not heard `count` more of them."""
-    known = data[code]
-    clips = known.valid
-    present = {u.text for u in known.train.utterances} & {u.text for u in clips.utterances}
-    if len(present) < 3:
-        print(f"no handicap: of {len(present)} words with validation clips none can be spared", file=sys.stderr)
+    """What words of the training are lowered by, from a model that has heard as many fewer of them as are held out."""
+    further = {}
+    for code, words in held.items():
+        present = {u.text for u in data[code].train.utterances} & {u.text for u in data[code].valid.utterances}
+        if len(present) < 3:
+            print(f"{code} says nothing of the handicap: {len(present)} words have validation clips", file=sys.stderr)
+        else:
+            further[code] = unseen_words.drawn(present, min(len(words), len(present) - 2), seed=config.seed)
+    if not further:
         return 0.0
-    further = unseen_words.drawn(present, min(count, len(present) - 2), seed=config.seed)
-    rest = {**data, code: unseen_words.without(known, further)}
+    rest = {code: unseen_words.without(each, further[code]) if code in further else each for code, each in data.items()}
     model = _trained(config, rest, said, units, config.out / "handicap")
-    words = {u.text for u in known.train.utterances}
-    heard = unseen_words.hear(model, clips, language=code)
-    tree = prefix_tree(Lexicon({word: (said[code][word],) for word in sorted(words)}), units=units.encode)
-    answers = unseen_words.look_up(heard, clips, tree, handicap=max(unseen_words.HANDICAPS))
-    return unseen_words.best_handicap(answers, words.difference(further))
+    found = []
+    for code, words in further.items():
+        known, clips = {u.text for u in data[code].train.utterances}, data[code].valid
+        tree = prefix_tree(Lexicon({word: (said[code][word],) for word in sorted(known)}), units=units.encode)
+        heard = unseen_words.hear(model, clips, language=code)
+        answers = unseen_words.look_up(heard, clips, tree, handicap=max(unseen_words.HANDICAPS))
+        found.append((answers, known.difference(words)))
+    return unseen_words.best_handicap(found)
 
 
-def _with_distractors(config: Config, own: Lexicon, held: tuple[str, ...], spell: Known) -> list[Lexicon]:
-    if config.distractors is None:
+def _with_distractors(
+    config: Config, own: Lexicon, held: tuple[str, ...], dictionary: str | None, spell: Known
+) -> list[Lexicon]:
+    if dictionary is None:
         return []
-    dictionary, count = read(config.distractors, spell=spell), config.distractor_count
-    return [own + unseen_words.distractors(dictionary, own, held, count, seed=config.seed)]
+    others = unseen_words.distractors(
+        read(dictionary, spell=spell), own, held, config.distractor_count, seed=config.seed
+    )
+    return [own + others]
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ class Recordings:
     data: tuple[str, ...] = ()
     """Corpora: folders with a metadata table, Common Voice, Kaldi, hub:NAME:CONFIG; speech made here if none."""
     train_only: tuple[str, ...] = ()
-    """Further corpora of their languages, all of which is trained on and nothing tested."""
+    """Further corpora, all of which is trained on and nothing tested."""
     languages: tuple[str, ...] = ()
     """ISO 639-3 codes to train on; all that the data hold if none."""
     hold_out_speakers: tuple[str, ...] = ()
@@ -66,8 +66,8 @@ class Recordings:
     train_minutes: tuple[str, ...] = ()
     """At most so many minutes of training speech: LANGUAGE=MINUTES."""
     phones: tuple[str, ...] = ()
-    """Where pronunciations come from, LANGUAGE=SOURCE: espeak:VOICE, a file of words and IPA, a column of IPA, or
-    pinyin:COLUMN; the encoder then also learns the sounds that all languages share."""
+    """Where pronunciations come from, LANGUAGE=SOURCE: espeak:VOICE, a file of words and IPA, a column of IPA (text,
+    say), or pinyin:COLUMN; the encoder then also learns the sounds that all languages share."""
     sample_rate: tuple[str, ...] = ("16000",)
     """Hz audio is brought to, 16000 or 8000, or LANGUAGE=HZ: languages of one rate share their input layers."""
 
@@ -103,8 +103,14 @@ class Training(Run):
     """Most utterances in a batch."""
 
 
-def prepared(flags: Recordings, *, seed: int, made_in: Path, tiny: bool = False) -> dict[str, Language]:
-    """Language code -> its recordings; where no corpus is named, speech is generated in `made_in`."""
+def prepared(
+    flags: Recordings, *, seed: int, made_in: Path, tiny: bool = False, untested: bool = False
+) -> dict[str, Language]:
+    """Language code -> its recordings; where no corpus is named, speech is generated in `made_in`.
+
+    Args:
+        untested: whether a language may have nothing but corpora that are only trained on.
+    """
     size: synthesis.Size = "tiny" if tiny else "default"
     division = Division(
         flags.hold_out_speakers,
@@ -121,6 +127,7 @@ def prepared(flags: Recordings, *, seed: int, made_in: Path, tiny: bool = False)
         sample_rates=by_language(flags.sample_rate, int, flag="--sample-rate"),
         train_minutes=by_language(flags.train_minutes, float, flag="--train-minutes"),
         phones=dict(language_and_source(value) for value in flags.phones),
+        untested=untested,
         seed=seed,
     )
 

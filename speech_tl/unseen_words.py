@@ -158,14 +158,19 @@ def handicapped(answers: Answers, seen: Collection[str], handicap: float) -> Ans
     return replace(answers, heard=tuple(tuple(lowered(own, seen, handicap * frames)) for own, frames in each))
 
 
-def best_handicap(answers: Answers, seen: Collection[str]) -> float:
-    """Nats a frame by which words that were trained on are lowered for the best harmonic mean of seen and unseen."""
+def best_handicap(tests: Sequence[tuple[Answers, Collection[str]]]) -> float:
+    """Nats a frame by which words that were trained on are lowered for the best harmonic mean of seen and unseen.
 
-    def mean(handicap: float) -> float:
-        found = handicapped(answers, seen, handicap)
-        return harmonic_mean(*_accuracies(found, [said not in seen for said in found.said]))
+    Args:
+        tests: of each language the answers, and its words that were trained on; the mean over languages counts.
+    """
 
-    return max(HANDICAPS, key=mean)
+    def means(handicap: float) -> float:
+        found = [handicapped(answers, seen, handicap) for answers, seen in tests]
+        unseen = [[said not in seen for said in answers.said] for answers, seen in tests]
+        return sum(harmonic_mean(*_accuracies(*each)) for each in zip(found, unseen, strict=True))
+
+    return max(HANDICAPS, key=means)
 
 
 def rows(

@@ -411,7 +411,7 @@ DESCRIBED = [
 ]  # fmt: skip
 """Classes recognised by what they are like."""
 
-UNSEEN = "recipes.asr_unseen_words --data corpus --language aa --phones aa=words.tsv --tiny --device cpu --out words"
+UNSEEN = "recipes.asr_unseen_words --data corpus --hold-out aa=2 --phones aa=words.tsv --tiny --device cpu --out words"
 
 
 def lexicon(extra: str = "") -> Spoil:
@@ -436,10 +436,10 @@ LOOKED_UP = [
     Bad("a lexicon that lacks a word", UNSEEN, r"words\.tsv: \d+ words of the data are not in it", file("words.tsv", "zzz\tta\n")),
     Bad("letters that are no IPA", UNSEEN, "is no IPA letter; expected IPA", lexicon("one\twДn\n")),
     Bad("a lexicon of bytes", UNSEEN, "not UTF-8 text", file("words.tsv", b"\xff\xfe\x00")),
-    Bad("more words held out than there are", UNSEEN + " --hold-out 99", "99 words to hold out of", lexicon(), late=True),
-    Bad("a file of held-out words that is not there", UNSEEN + " --hold-out words.txt", "neither a number nor a file of words", lexicon()),
-    Bad("a held-out word that nobody says", UNSEEN + " --hold-out held.txt", "unknown word 'zzz' in the recordings of aa", lambda folder: (lexicon()(folder), (folder / "held.txt").write_text("zzz\n"))),
-    Bad("words of which language", UNSEEN.replace("--language aa ", ""), "aa bb: say with --language whose words are held out", lexicon()),
+    Bad("more words held out than there are", UNSEEN.replace("aa=2", "aa=99"), "99 words to hold out of", lexicon(), late=True),
+    Bad("a file of held-out words that is not there", UNSEEN.replace("aa=2", "aa=words.txt"), "neither a number nor a file of words", lexicon()),
+    Bad("a held-out word that nobody says", UNSEEN.replace("aa=2", "aa=held.txt"), "unknown word 'zzz' in the recordings of aa", lambda folder: (lexicon()(folder), (folder / "held.txt").write_text("zzz\n"))),
+    Bad("words of which language", UNSEEN.replace("aa=2", "2"), "--hold-out 2: aa bb are there; expected LANGUAGE=2", lexicon()),
     Bad("a lexicon for a checkpoint without phones", TRANSCRIBE + " --language aa --lexicon words.tsv noise.wav", "run was trained without phones, by which words are looked up", lexicon()),
     Bad("phrases without a lexicon", TRANSCRIBE + " --language aa --phrases words.txt noise.wav", "--phrases are made of words: say with --lexicon"),
     Bad("a language model without a lexicon", TRANSCRIBE + " --language aa --lm words.arpa noise.wav", "--lm is for the words of a lexicon: say with --lexicon"),
@@ -447,7 +447,8 @@ LOOKED_UP = [
     Bad("a language model of one word", TRANSCRIBE + " --language aa --lexicon words.tsv --lm words.arpa noise.wav", "--lm weighs words after others, and between two pauses is one: add --words many", lexicon()),
     Bad("weights of no language model", TRANSCRIBE + " --language aa --lexicon words.tsv --words many --lm-weight 2 noise.wav", "--lm-weight 2: there is no --lm to weigh", lexicon()),
     Bad("a confidence above a hundred", TRANSCRIBE + " --language aa --lexicon words.tsv --least 140 noise.wav", "--least 140: expected a percentage, such as 40", lexicon()),
-    Bad("a language without recordings", UNSEEN.replace("--language aa", "--language cc"), "unknown language 'cc' in --language", lexicon()),
+    Bad("distractors of a language that is not tested", UNSEEN + " --distractors bb=words.tsv", "unknown language 'bb' in --distractors; known: aa", lexicon()),
+    Bad("a language without recordings", UNSEEN.replace("aa=2", "cc=2"), "unknown language 'cc' in --hold-out", lexicon()),
 ]  # fmt: skip
 """Words that are looked up by their sounds."""
 

@@ -65,7 +65,7 @@ class Division:
     split_file: Path | None = None
     known_speakers: bool = False
     train_only: tuple[str, ...] = ()
-    """Sources that are trained on as a whole, beside others of the language that are tested on."""
+    """Sources that are trained on as a whole."""
 
 
 def prepare(
@@ -76,6 +76,7 @@ def prepare(
     sample_rates: Mapping[str, int] | None = None,
     train_minutes: Mapping[str, float] | None = None,
     phones: Mapping[str, str] | None = None,
+    untested: bool = False,
     seed: int = 0,
     cache: Path | None = None,
 ) -> dict[str, Language]:
@@ -88,6 +89,7 @@ def prepare(
         sample_rates: language -> Hz its audio is brought to, `""` for every language; 16000 where absent.
         train_minutes: language -> at most so much training speech, drawn by seed.
         phones: language -> where its pronunciations come from (`pronunciations`).
+        untested: whether a language may have no other corpora than `division.train_only`, and so nothing to test.
         cache: folder for decoded audio.
 
     Raises:
@@ -125,6 +127,7 @@ def prepare(
             sample_rate=_of(sample_rates, code) or 16000,
             train_minutes=_of(train_minutes, code),
             phones=(phones or {}).get(code),
+            untested=untested,
             seed=seed,
             cache=cache,
         )
@@ -210,6 +213,7 @@ def _language(
     sample_rate: int,
     train_minutes: float | None,
     phones: str | None,
+    untested: bool,
     seed: int,
     cache: Path | None,
 ) -> Language:
@@ -218,7 +222,8 @@ def _language(
     if train_minutes is not None:
         note = f"{whole.note}; at most {train_minutes:g} minutes of training speech"
         whole = replace(whole, train=subset(whole.train, minutes=train_minutes, seed=seed), note=note)
-    for name in ("train", "valid", "test"):
+    only_trained_on = untested and all(source in division.train_only for source, _ in parts)
+    for name in ("train",) if only_trained_on else ("train", "valid", "test"):
         if not getattr(whole, name):
             raise InputError(f"{code} has no utterances to {name} on after the split ({whole.note})")
     units = Units.from_texts(utterance.text for utterance in (*whole.train, *whole.valid))

@@ -30,8 +30,8 @@ def pronunciations(
     """Normalised text -> its sounds, for every text of one language.
 
     Args:
-        source: `espeak:VOICE`; a file of words and their IPA, tab separated; a metadata column that holds IPA; or
-            `pinyin:COLUMN`, one that holds pinyin with numbered tones.
+        source: `espeak:VOICE`; a file of words and their IPA, tab separated; a metadata column that holds IPA, such as
+            `text`; or `pinyin:COLUMN`, one that holds pinyin with numbered tones, or characters.
 
     Raises:
         InputError: there is no such column, file or voice, a word is not in the file, or something is not IPA.
@@ -44,11 +44,15 @@ def pronunciations(
         own = lexicon.of(sorted({word for text in texts for word in text.split()}), where=source)
         return {text: "".join(own.entries[word][0] for word in text.split()) for text in texts}
     else:
-        columns = {name for utterance in utterances for name, _ in utterance.extra}
         column = source.removeprefix(PINYIN)
-        if column not in columns:
-            raise unknown_name("column", column, columns or {"espeak:VOICE"}, where=flag)
-        ipa = {text: dict(utterance.extra)[column] for text, utterance in texts.items()}
+        ipa = {text: _cell(utterance, text, column, flag=flag) for text, utterance in texts.items()}
         if source.startswith(PINYIN):
             ipa = {text: pinyin.ipa(said, where=f"{column} for {text!r}") for text, said in ipa.items()}
     return {text: spell(said, where=f"{source} for {text!r}") for text, said in ipa.items()}
+
+
+def _cell(utterance: Utterance, text: str, column: str, *, flag: str) -> str:
+    cells = {**dict(utterance.extra), "text": text}
+    if column not in cells:
+        raise unknown_name("column", column, cells, where=f"{flag}, for {utterance.name or utterance.audio}")
+    return cells[column]

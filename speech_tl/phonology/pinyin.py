@@ -2,9 +2,12 @@
 
 Initials and finals are few and each has one broad pronunciation (Lee & Zee, "Standard Chinese (Beijing)", Journal of
 the International Phonetic Association 33, 2003); a tone is tone letters behind its syllable, the neutral one none.
+How characters are read, pypinyin says.
 """
 
 import re
+import unicodedata
+from importlib.util import find_spec
 
 from speech_tl.errors import InputError
 
@@ -26,6 +29,7 @@ _WRITTEN_OTHERWISE = {
     **{"yu": "ü", "yue": "üe", "yuan": "üan", "yun": "ün", "yong": "iong"},
 }
 """Syllables without an initial; all others have i for y and u for w."""
+_WITHOUT_VOWEL = {"m": "m̩", "n": "n̩", "ng": "ŋ̩"}
 _TONES = {"": "", "0": "", "1": "˥", "2": "˧˥", "3": "˨˩˦", "4": "˥˩", "5": ""}
 _SYLLABLE = re.compile("([a-zü]+)([0-5]?)|.")
 
@@ -34,18 +38,30 @@ def ipa(pinyin: str, *, where: str = "") -> str:
     """Its IPA.
 
     Args:
-        pinyin: syllables, each with the number of its tone behind it; ü may be written v or u:.
+        pinyin: syllables, each with the number of its tone behind it, or characters; ü may be written v or u:.
         where: file and row, for messages.
 
     Raises:
-        InputError: something that is no syllable of Mandarin.
+        InputError: something that is no syllable of Mandarin, or characters where pypinyin is not installed.
     """
-    plain = pinyin.lower().replace("u:", "ü").replace("v", "ü")
+    plain = _without_characters(pinyin).lower().replace("u:", "ü").replace("v", "ü")
     return "".join(_syllable(found, pinyin, where) for found in _SYLLABLE.finditer("".join(plain.split())))
+
+
+def _without_characters(text: str) -> str:
+    if not any(unicodedata.name(sign, "").startswith("CJK UNIFIED") for sign in text):
+        return text
+    if find_spec("pypinyin") is None:
+        raise InputError(f'{text!r}: how characters are read, pypinyin knows; pip install "speech-tl[mandarin]"')
+    from pypinyin import Style, lazy_pinyin
+
+    return "".join(lazy_pinyin(text, style=Style.TONE3, neutral_tone_with_five=True, v_to_u=True))
 
 
 def _syllable(found: re.Match[str], pinyin: str, where: str) -> str:
     syllable, tone = found[1] or "", found[2] or ""
+    if syllable in _WITHOUT_VOWEL:
+        return _WITHOUT_VOWEL[syllable] + _TONES[tone]
     initial = syllable[:2] if syllable[:2] in ("zh", "ch", "sh") else syllable[:1]
     final = syllable[len(initial) :]
     if initial in ("y", "w"):

@@ -95,7 +95,9 @@ def test_a_handicap_lets_unseen_words_win() -> None:
     lowered = handicapped(ANSWERS, {"a", "b"}, 0.125)
     assert lowered.best == ["a", "b", "c", "c", ""]
     assert lowered.heard[3] == (Heard("c", -2), Heard("a", pytest.approx(-2.25)))
-    assert best_handicap(replace(ANSWERS, said=("a", "b", "b", "c", "c")), {"a", "b"}) == 0.125
+    told = replace(ANSWERS, said=("a", "b", "b", "c", "c"))
+    assert best_handicap([(told, {"a", "b"})]) == 0.125
+    assert best_handicap([(told, {"a", "b"}), (ANSWERS, {"a", "b"})]) == 0.125, "the other finds 0 everywhere"
 
 
 def test_the_nearest_word_by_edits() -> None:

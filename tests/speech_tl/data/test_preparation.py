@@ -1,9 +1,12 @@
 """Several corpora of one language: what is tested is trained on in none of them."""
 
+from pathlib import Path
+
 import pytest
+import soundfile
 
 from speech_tl.data.manifest import Utterance
-from speech_tl.data.preparation import Division, divided
+from speech_tl.data.preparation import Division, divided, prepare
 from speech_tl.data.text import normaliser
 from speech_tl.errors import InputError
 
@@ -29,6 +32,21 @@ def test_a_corpus_that_is_only_trained_on() -> None:
     assert [u.speaker for u in found.test] == ["b", "b"] and len(found.valid) == 1
     assert found.task == "words"
     assert found.note.endswith("3 utterances more that are only trained on")
+
+
+def test_a_language_of_which_nothing_is_tested(tmp_path: Path) -> None:
+    for name, code in (("tested", "aa"), ("more", "bb")):
+        (tmp_path / name).mkdir()
+        lines = [f"{at}.wav,word {at},{code},s{at}" for at in range(6)]
+        (tmp_path / name / "metadata.csv").write_text("\n".join(["file_name,text,language,speaker_id", *lines]) + "\n")
+        for at in range(6):
+            soundfile.write(tmp_path / name / f"{at}.wav", [0.1, -0.1] * 4000, 16000)
+    sources, division = [str(tmp_path / "tested")], Division(train_only=(str(tmp_path / "more"),))
+    found = prepare(sources, division=division, untested=True)
+    assert (len(found["bb"].train), len(found["bb"].valid), len(found["bb"].test)) == (6, 0, 0)
+    assert len(found["aa"].test) > 0
+    with pytest.raises(InputError, match="bb has no utterances to valid on after the split"):
+        prepare(sources, division=division)
 
 
 def test_sentences_that_are_tested_are_left_out_of_it() -> None:

@@ -30,7 +30,7 @@ def test_espeak_pronounces() -> None:
 
 def test_a_column_of_ipa() -> None:
     assert said(["Trys"], "ipa", ipa="tʲrʲˈiːs") == {"trys": "tris"}
-    with pytest.raises(InputError, match=r"unknown column 'ipo' in --phones; did you mean 'ipa'"):
+    with pytest.raises(InputError, match=r"unknown column 'ipo' in --phones, for a\.wav; did you mean 'ipa'"):
         said(["trys"], "ipo", ipa="tris")
     with pytest.raises(InputError, match=r"in 'три' in ipa for 'trys' is no IPA letter"):
         said(["trys"], "ipa", ipa="три")
@@ -40,11 +40,23 @@ def test_a_column_of_pinyin() -> None:
     utterance = Utterance("a.wav", "北京", "cmn", "s", extra=(("pinyin", "bei3jing1"),))
     read = partial(pronunciations, normalise=normaliser("cmn"), spell=partial(phones, tones=True))
     assert read([utterance], "pinyin:pinyin") == {"北京": "pei˨˩˦t͡ɕiŋ˥"}
-    with pytest.raises(InputError, match="unknown column 'pinyi' in --phones; did you mean 'pinyin'"):
+    with pytest.raises(InputError, match=r"unknown column 'pinyi' in --phones, for a\.wav; did you mean 'pinyin'"):
         read([utterance], "pinyin:pinyi")
     wrong = replace(utterance, extra=(("pinyin", "beijing"),))
     with pytest.raises(InputError, match="'beijing' in 'beijing' in pinyin for '北京' is no syllable of pinyin"):
         read([wrong], "pinyin:pinyin")
+
+
+def test_corpora_of_one_language_have_the_column_or_not() -> None:
+    """The second corpus has no pinyin, but its texts are."""
+    both = [
+        Utterance("a.wav", "ban4", "cmn", "s", extra=(("pinyin", "ban4"),)),
+        Utterance("b.wav", "_Bu2", "cmn", "t", name="syllables/b.wav"),
+    ]
+    read = partial(pronunciations, normalise=normaliser("cmn"), spell=phones)
+    with pytest.raises(InputError, match=r"unknown column 'pinyin' in --phones, for syllables/b\.wav"):
+        read(both, "pinyin:pinyin")
+    assert list(read(both, "pinyin:text").values()) == ["pan", "pu"]
 
 
 def test_a_lexicon_of_words(tmp_path: Path) -> None:
