@@ -100,7 +100,7 @@ def main(config: Config) -> Report:
     handicap = config.handicap
     if handicap is None:
         handicap = _handicap(config, rest, spelled, units, held)
-    known = {code: sorted({u.text for u in rest[code].train.utterances}) for code in held}
+    known = {code: {u.text for u in rest[code].train.utterances} for code in held}
     every = sorted(set().union(*known.values()))
     model = _trained(config, rest, spelled, units, config.out, known=every, handicap=handicap)
 
@@ -109,7 +109,7 @@ def main(config: Config) -> Report:
     for code, words in held.items():
         clips = data[code].test
         heard = unseen_words.hear(model, clips, language=code)
-        own = Lexicon({word: (sounds,) for word, sounds in spelled[code].items()})
+        own = Lexicon({word: (spelled[code][word],) for word in sorted({u.text for u in clips.utterances})})
         new = unseen_words.never_heard([said[code][word] for word in words], [sounds for _, sounds in trained])
         for lexicon in (own, *_with_distractors(config, own, words, dictionaries.get(code), spell)):
             found = unseen_words.rows(heard, clips, lexicon, units, held=words, known=known[code], handicap=handicap)

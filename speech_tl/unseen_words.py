@@ -47,7 +47,9 @@ def drawn(texts: Collection[str], count: int, *, seed: int) -> tuple[str, ...]:
 
 
 def without(language: Language, held: Collection[str]) -> Language:
-    """The language with these words gone from training and validation; the test clips are as they were.
+    """The language with these words, and what they are said in, gone from training and validation.
+
+    The test clips are as they were.
 
     Raises:
         InputError: a word that nobody says, or nothing is left.
@@ -58,9 +60,10 @@ def without(language: Language, held: Collection[str]) -> Language:
             raise unknown_name("word", word, said, where=f"the recordings of {language.code}")
     parts = []
     for clips in (language.train, language.valid):
-        if all(u.text in held for u in clips.utterances):
+        kept = [at for at, u in enumerate(clips.utterances) if not {u.text, *u.text.split()} & set(held)]
+        if not kept:
             raise InputError(f"{language.code}: nothing is left to train on without {', '.join(sorted(held)[:5])}")
-        parts.append(clips.take([at for at, u in enumerate(clips.utterances) if u.text not in held]))
+        parts.append(clips.take(kept))
     return replace(language, train=parts[0], valid=parts[1])
 
 

@@ -54,6 +54,12 @@ def test_a_held_out_word_is_in_no_clip_of_training(language: Language) -> None:
     assert {u.text for u in rest.train.utterances} == {"kaksi", "kolme", "viisi"}
     assert "yksi" not in {u.text for u in rest.valid.utterances}
     assert rest.test.utterances == language.test.utterances
+    first, second = (
+        replace(u, text=text) for u, text in zip(language.train.utterances[:2], ("kaksi yksi", "kaksi"), strict=True)
+    )
+    said_on = Clips.of([first, second], [language.train[0], language.train[1]], 8000)
+    said = {u.text for u in without(replace(language, train=said_on), ["yksi"]).train.utterances}
+    assert "kaksi yksi" not in said, "nor in a sentence"
     with pytest.raises(InputError, match="unknown word 'yks' in the recordings of fi; did you mean 'yksi'"):
         without(language, ["yks"])
     with pytest.raises(InputError, match="nothing is left to train on"):
