@@ -19,14 +19,14 @@ _INITIALS = {
 _FINALS = {
     **{"a": "a", "o": "wo", "e": "ɤ", "ai": "ai", "ei": "ei", "ao": "au", "ou": "ou", "er": "aɻ"},
     **{"an": "an", "en": "ən", "ang": "aŋ", "eng": "əŋ", "ong": "ʊŋ"},
-    **{"i": "i", "ia": "ja", "ie": "je", "iao": "jau", "iu": "jou", "ian": "jɛn", "in": "in", "io": "jo"},
+    **{"i": "i", "ia": "ja", "ie": "je", "iao": "jau", "iu": "jou", "ian": "jɛn", "in": "in", "io": "jo", "iai": "jai"},
     **{"iang": "jaŋ", "ing": "iŋ", "iong": "jʊŋ"},
     **{"u": "u", "ua": "wa", "uo": "wo", "uai": "wai", "ui": "wei", "uan": "wan", "un": "wən", "uang": "waŋ"},
     **{"ueng": "wəŋ", "ü": "y", "üe": "ɥe", "üan": "ɥɛn", "ün": "yn"},
 }
 _WRITTEN_OTHERWISE = {
     **{"yi": "i", "yin": "in", "ying": "ing", "wu": "u", "you": "iu", "wei": "ui", "wen": "un"},
-    **{"yu": "ü", "yue": "üe", "yuan": "üan", "yun": "ün", "yong": "iong"},
+    **{"yai": "iai", "yu": "ü", "yue": "üe", "yuan": "üan", "yun": "ün", "yong": "iong"},
 }
 """Syllables without an initial; all others have i for y and u for w."""
 _WITHOUT_VOWEL = {"m": "m̩", "n": "n̩", "ng": "ŋ̩"}
