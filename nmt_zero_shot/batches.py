@@ -7,6 +7,7 @@ repeated, p ~ n^(1/T) (Arivazhagan et al., 2019), and the order is exactly resum
 """
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -146,7 +147,7 @@ class TextBatches:
         temperature: float = 1.0,
         noise: Noise | None = None,
     ) -> None:
-        groups = encoded(bitexts, codec)
+        groups = _short_enough(encoded(bitexts, codec), tokens)
         sizes = {f"{x}-{y}": [_length(pair) for pair in pairs] for (x, y), pairs in groups.items()}
         sampling.check(sizes, max_total=tokens, max_items=1, temperature=temperature)
         self.codec, self.tokens, self.noise, self.generator = codec, tokens, noise, generator
@@ -226,6 +227,16 @@ class TextBatches:
             [(p.direction, p.target) for p in self.pairs],
         )
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def _short_enough(groups: dict[Direction, list[Pair]], tokens: int) -> dict[Direction, list[Pair]]:
+    """What fits into a batch; how many do not is said."""
+    fitting = {direction: [pair for pair in own if _length(pair) <= tokens] for direction, own in groups.items()}
+    if not any(fitting.values()) and any(groups.values()):
+        raise InputError(f"every sentence pair is longer than a batch of {tokens} subwords; raise --tokens")
+    if long := sum(map(len, groups.values())) - sum(map(len, fitting.values())):
+        print(f"{long} sentence pairs left out that are longer than {tokens} subwords", file=sys.stderr)
+    return fitting
 
 
 def _length(pair: Pair) -> int:

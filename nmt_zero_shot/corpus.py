@@ -83,7 +83,7 @@ def divide(
             raise InputError(
                 f"{len(groups)} labels in {len(labels)} groups ({', '.join(labels[:4])}) for {len(rows)} rows and the "
                 f"languages {', '.join(other for _, other in pairs)}; expected a label for each row and a group for "
-                "each language: name as many languages as there are groups, or divide without groups"
+                "each language: name as many languages as there are groups, or take the groups (train.half) away"
             )
         own = dict(zip(pairs, labels, strict=True))
         able = {pair: [row for row in able[pair] if groups[row] == own[pair]] for pair in pairs}
@@ -154,6 +154,35 @@ def hold_out(corpus: Corpus, *, hub: str = "en", sentences: int = 1000, seed: in
         tests={"test": parts["test"]} if "test" in parts else corpus.tests,
         notes=(*corpus.notes, *(f"{part}: {len(rows)} rows drawn from training" for part, rows in parts.items())),
     )
+
+
+def untested(corpus: Corpus, *, hub: str = "en") -> Corpus:
+    """The corpus without training rows whose hub sentence is, or is nearly, one of validation or of a test set."""
+    held = [row[hub] for rows in (corpus.valid, *corpus.tests.values()) for row in rows if row.get(hub)]
+    labels = clusters([*held, *(row.get(hub, "") for row in corpus.train)])
+    known = set(labels[: len(held)])
+    kept = [at for at, label in enumerate(labels[len(held) :]) if label not in known]
+    if len(kept) == len(corpus.train):
+        return corpus
+    note = f"{len(corpus.train) - len(kept)} training rows left out that are nearly validated or tested"
+    return replace(
+        corpus,
+        train=tuple(corpus.train[at] for at in kept),
+        groups=tuple(corpus.groups[at] for at in kept) if corpus.groups else (),
+        notes=(*corpus.notes, note),
+    )
+
+
+def validation(rows: Sequence[Row], trained: Bitexts) -> Bitexts:
+    """The sentence pairs of `rows` for every pair that is trained and that they have.
+
+    Raises:
+        InputError: they have none.
+    """
+    found = {pair: tuple((row[pair[0]], row[pair[1]]) for row in rows if row.keys() >= set(pair)) for pair in trained}
+    if not any(found.values()):
+        raise InputError(f"no validation row has a pair that is trained ({', '.join('-'.join(p) for p in trained)})")
+    return {pair: own for pair, own in found.items() if own}
 
 
 def clusters(sentences: Sequence[str]) -> list[int]:

@@ -40,8 +40,9 @@ def evaluate(
     name: str = DIRECT,
     pivot: str = PIVOT,
     identify: Identifier | None = None,
+    most: int | None = None,
 ) -> Evaluation:
-    """The translations of `rows` in every direction, under the system's `name`.
+    """The translations of (the first `most`) `rows` in every direction, under the system's `name`.
 
     Where no row of a direction has a reference, its translations are also translated back. Besides there are the way
     through the hub, under the name `pivot` (empty: not asked for), and beside the direct system a copy of the source.
@@ -54,6 +55,7 @@ def evaluate(
     for direction in directions:
         source, target = direction
         own = [row for row in rows if source in row and target in row] or [row for row in rows if source in row]
+        own = own[:most]
         if not own:
             known = ", ".join(sorted({language for row in rows for language in row}))
             raise InputError(f"test set {test!r} has no text in {source!r}; it has {known}")
@@ -95,7 +97,7 @@ class Config:
     pairs: str = "all"
     """Directions such as de-fr,cs-de; `all` for every two languages of the data that the checkpoint knows."""
     languages: tuple[str, ...] = ()
-    """Of `all` only these."""
+    """Of `all` only these and the hub."""
     split: Literal["test", "all"] = "test"
     """`test`: the data's own test sets; `all`: every row, those of the training part too."""
     tests: tuple[str, ...] = ()
@@ -124,10 +126,11 @@ def main(config: Config) -> Report:
     system = load(
         config.checkpoint, engine=config.engine, beam=config.beam, restricted=config.restricted, device=device
     )
-    corpora = {source: _read(source, config) for source in config.data}
+    hub = config.hub_language if config.languages else None
+    corpora = {source: read(source, hub=hub, languages=config.languages) for source in config.data}
     tests = _tests(config, corpora)
     directions = _directions(config, tests, system)
-    identify = _identifier(config.checkpoint, corpora)
+    identify = _identifier(config, corpora)
     remembered, evaluation = Remembered(system), Evaluation(())
     errors: list[TableRow] = []
     found: list[TableRow] = []
@@ -156,14 +159,6 @@ def main(config: Config) -> Report:
     return report
 
 
-def _read(source: str, config: Config) -> Corpus:
-    """The reader wants one language that must be there: the hub, or the first source where pairs are named."""
-    needed, dash, _ = (config.hub_language, "-", "") if config.pairs == "all" else config.pairs.partition("-")
-    if not dash:
-        raise _no_direction(config.pairs)
-    return read(source, hub=needed, languages=config.languages)
-
-
 def _tests(config: Config, corpora: Mapping[str, Corpus]) -> dict[str, Sequence[Row]]:
     """Name -> rows; the name says the corpus where there are several."""
     found: dict[str, Sequence[Row]] = {}
@@ -171,11 +166,13 @@ def _tests(config: Config, corpora: Mapping[str, Corpus]) -> dict[str, Sequence[
     for source, corpus in corpora.items():
         own: Mapping[str, Sequence[Row]] = corpus.tests
         if config.split == "all":
-            own = {"all": [*corpus.train, *corpus.valid, *(row for rows in corpus.tests.values() for row in rows)]}
+            whole = [*corpus.train, *corpus.valid, *(row for rows in corpus.tests.values() for row in rows)]
+            own = {"all": [{language: text for language, text in row.items() if text} for row in whole]}
         if not own:
             raise InputError(f"{source} has no test set; --split all tests on every row, those of training too")
         names |= set(own)
-        prefix = f"{Path(source).name}/" if len(corpora) > 1 else ""
+        alike = [Path(each).name == Path(source).name for each in corpora]
+        prefix = f"{source if sum(alike) > 1 else Path(source).name}/" if len(corpora) > 1 else ""
         found |= {prefix + name: rows for name, rows in own.items() if not config.tests or name in config.tests}
     for name in config.tests:
         if name not in names:
@@ -225,9 +222,9 @@ def _retrieval(codec: Codec, rows: Sequence[Row], languages: Sequence[str], *, t
     return retrieval_rows(codec, rows, languages, test=test, tag=tag)
 
 
-def _identifier(checkpoint: Path, corpora: Mapping[str, Corpus]) -> Identifier | None:
+def _identifier(config: Config, corpora: Mapping[str, Corpus]) -> Identifier | None:
     """The run's own, else one that is trained on the training part of the data, else none, which is said."""
-    folder = checkpoint.resolve()
+    folder = config.checkpoint.resolve()
     for place in (folder, *list(folder.parents)[:3]):  # RUN, RUN/systems/NAME, or the checkpoint in either
         if (place / language_id.FILE).is_file():
             return language_id.load(place / language_id.FILE)
@@ -239,6 +236,8 @@ def _identifier(checkpoint: Path, corpora: Mapping[str, Corpus]) -> Identifier |
     if len(texts) < 2:
         print(f"no {language_id.FILE} in the run and no training texts: no off-target rate", file=sys.stderr)
         return None
+    if config.split == "all":
+        print("the identifier learns from texts that are tested: its own error is too small", file=sys.stderr)
     return language_id.train(texts)
 
 

@@ -55,9 +55,12 @@ def to_ctranslate2(folder: Path, out: Path, *, quantization: str = "int8") -> No
 
 def load(folder: Path, *, threads: int = 1) -> tuple[Any, Codec]:
     """A `ctranslate2.Translator` and its text side; nothing here imports torch for a vocabulary of our own."""
-    if not (folder / SCHEME).is_file():
-        raise InputError(f"no {SCHEME} in {folder}: give a folder that was converted by nmt_zero_shot.export")
-    scheme = check(json.loads((folder / SCHEME).read_text(encoding="utf-8"))["scheme"])
+    if not all((folder / name).is_file() for name in (SCHEME, "model.bin")):
+        raise InputError(f"no {SCHEME} and model.bin in {folder}: give a folder that was converted by ctranslate2 here")
+    try:
+        scheme = check(json.loads((folder / SCHEME).read_text(encoding="utf-8"))["scheme"])
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise InputError(f"{folder / SCHEME} is not whole ({error}); remove {folder}, it is converted again") from None
     if (folder / subwords.MODEL).is_file():
         codec = Codec(subwords.load(folder), scheme)
     else:

@@ -21,9 +21,13 @@ SHOWN = 40
 """Sentences in the picture of the encoder's space."""
 
 
-def matrix(rows: Sequence[Mapping[str, Any]], *, test: str) -> Figure:
-    """BLEU of every direction; `rows` are those of the table `bleu`."""
-    own = [row for row in rows if row["test"] == test]
+def matrices(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
+    """BLEU of every direction, a picture for each test set; `rows` are those of the table `bleu`."""
+    tests = dict.fromkeys(row["test"] for row in rows)
+    return [_matrix([row for row in rows if row["test"] == test], test=test) for test in tests]
+
+
+def _matrix(own: Sequence[Mapping[str, Any]], *, test: str) -> Figure:
     targets = [key for key in own[0] if key not in ("test", "source")]
     values = [[np.nan if row[target] is None else row[target] for target in targets] for row in own]
     draw = heat_map(
@@ -44,10 +48,17 @@ def learning_curves(histories: Mapping[str, History]) -> Figure:
     )
 
 
-def encoder_space(translator: Translator, rows: Sequence[Row], languages: Sequence[str], *, tag: str) -> Figure:
-    """Sentences as points by their language, a line between those that mean the same (Johnson et al., 2017, fig. 2)."""
-    languages = [language for language in languages if any(language in row for row in rows)]
-    shown = [row for row in rows if all(language in row for language in languages)][:SHOWN]
+def encoder_space(
+    translator: Translator, tests: Mapping[str, Sequence[Row]], languages: Sequence[str], *, tag: str
+) -> list[Figure]:
+    """Sentences as points by their language, a line between those that mean the same (Johnson et al., 2017, fig. 2).
+
+    Of the test set with the most rows in all of the languages; no picture where no row is.
+    """
+    whole = [[row for row in rows if row.keys() >= set(languages)] for rows in tests.values()]
+    shown = max(whole, key=len, default=[])[:SHOWN]
+    if not shown:
+        return []
     vectors = torch.stack([embed(translator, [row[each] for row in shown], each, tag=tag) for each in languages])
     centred = vectors.flatten(0, 1) - vectors.mean((0, 1))  # (languages x sentences, D)
     _, spread, axes = torch.linalg.svd(centred, full_matrices=False)
@@ -66,12 +77,11 @@ def encoder_space(translator: Translator, rows: Sequence[Row], languages: Sequen
         plot.set_yticks([])
         canvas.legend(loc="outside upper center", ncols=len(languages))
 
-    return Figure(
-        "The encoder's space",
+    caption = (
         f"{len(shown)} test sentences in {len(languages)} languages, read under the tag {tag}: the mean of the "
-        f"encoder's states on its first two principal axes ({share:.0f} % of the variance). A line joins one meaning.",
-        draw,
+        f"encoder's states on its first two principal axes ({share:.0f} % of the variance). A line joins one meaning."
     )
+    return [Figure("The encoder's space", caption, draw)]
 
 
 def where_direct_and_pivot_part(sentences: Sequence[Mapping[str, Any]], *, most: int = 20) -> Listing:

@@ -61,7 +61,7 @@ class TokenizerSubwords:
         return hashlib.sha256(words.encode()).hexdigest()[:16]
 
     def encode(self, text: str) -> list[int]:
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:

@@ -25,7 +25,7 @@ LAYOUTS = (
     "a folder of aligned text files (train.en, train.de, dev.en, ... or in pairs train.en-de.en, train.en-de.de), "
     "a .tsv with language codes as its header or named xx-yy.tsv, a .tmx, any of them .gz, or hub:NAME:CONFIG"
 )
-CODE = r"[a-z]{2,3}(?:[-_](?:[A-Z]{2}|[A-Z][a-z]{3}))?"
+CODE = r"[a-z]{2,3}(?:[-_](?:[A-Z]{2}|[A-Z][a-z]{3})|_[a-z]{2})?"
 NO_LANGUAGE = {"ids", "half", "txt", "log", "csv", "tsv", "tmx", "xml", "md", "zip", "py", "sh", "pdf"}
 """What looks like a language code at the end of a file name."""
 NTREX = re.compile(r"(newstest2019)-(?:src|ref)\.([\w-]+)\.txt")
@@ -42,19 +42,21 @@ NATIVE = {"bpt", "ept", "it", "ph", "ut"}
 """TMX elements that hold formatting codes of the program that wrote them, and no text."""
 
 
-def read(source: str | Path, *, hub: str = "en", languages: Sequence[str] = ()) -> Corpus:
+def read(source: str | Path, *, hub: str | None = "en", languages: Sequence[str] = ()) -> Corpus:
     """The corpus behind a path or `hub:NAME:CONFIG`.
 
     Args:
+        hub: a language that must be there.
         languages: only these and the hub; all where empty.
 
     Raises:
         InputError: it cannot be read, its files do not fit together, or a language is not in it.
     """
     where, path = str(source), Path(source).expanduser()
+    asked = [name for name in (hub, *languages) if name is not None]
     parts: dict[str, list[Row]] = defaultdict(list)
     if where.startswith("hub:"):
-        found = _hub(where.removeprefix("hub:"), {hub, *languages})
+        found = _hub(where.removeprefix("hub:"), asked)
     elif path.is_dir():
         found = _folder(path)
     elif path.is_file():
@@ -68,10 +70,10 @@ def read(source: str | Path, *, hub: str = "en", languages: Sequence[str] = ()) 
         groups = _lines(half)
         _check_counts({half: len(groups), path / "train.*": len(parts["train"])})
     known = {language for rows in parts.values() for row in rows for language in row}
-    for name in (hub, *languages):
+    for name in asked:
         if name not in known:
             raise unknown_name("language", name, known, where=where)
-    keep = {hub, *(languages or known)}
+    keep = set(asked) if languages else known
     train = [{language: text for language, text in row.items() if language in keep} for row in parts.pop("train", [])]
     used = [i for i, row in enumerate(train) if len(row) > 1]
     held = {part: _filled(parts[part], keep) for part in sorted(parts)}
@@ -115,6 +117,9 @@ def _folder(folder: Path) -> Iterator[tuple[str, Iterable[Row]]]:
                 if other != file:
                     raise InputError(f"{folder}: both {other.name} and {file.name}; remove one of them")
     for (part, stem), files in aligned.items():
+        for (_, shorter), same in aligned.items():
+            if stem.startswith(f"{shorter}.") and files.keys() == same.keys():
+                raise InputError(f"{folder}: {shorter} and {stem} are the same texts; leave one of them")
         if len(files) < 2 and part in ("train", "valid"):
             raise InputError(f"{folder}: {stem} has one language ({', '.join(files)}); expected two or more")
         yield part, _aligned(files)
@@ -197,6 +202,8 @@ def _table(file: Path, pair: tuple[str, ...]) -> Iterator[Row]:
     header = cells[0] if len(set(cells[0])) > 1 and all(re.fullmatch(CODE, cell) for cell in cells[0]) else []
     if len(set(header)) < len(header):
         raise InputError(f"{file}: a language occurs twice in its header ({', '.join(header)})")
+    if pair and header and set(header) != set(pair):
+        header = []  # a row of short words
     names = header or list(pair)
     if not names:
         raise InputError(
@@ -225,6 +232,10 @@ def _tmx(file: Path) -> Iterator[Row]:
                         parent.clear()  # what was read is kept nowhere
     except ElementTree.ParseError as error:
         raise InputError(f"{file}: not well-formed XML after unit {number} ({error})") from None
+    except InputError:
+        raise
+    except (LookupError, ValueError) as error:
+        raise InputError(f"{file}: its encoding cannot be read ({error}); convert the file to UTF-8") from None
     if not number:
         raise InputError(f"{file}: no translation unit (<tu>) in it; expected TMX 1.4")
 

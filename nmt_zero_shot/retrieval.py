@@ -52,9 +52,15 @@ def embed(translator: Translator, texts: Sequence[str], language: str, *, tag: s
 
 
 def retrieval_rows(
-    translator: Translator, rows: Sequence[Row], languages: Sequence[str], *, test: str = "test", tag: str = "en"
+    translator: Translator,
+    rows: Sequence[Row],
+    languages: Sequence[str],
+    *,
+    test: str = "test",
+    tag: str = "en",
+    most: int | None = None,
 ) -> list[dict[str, Any]]:
-    """A row for each two languages: P@1 over the rows that have both, all read under one target tag."""
+    """A row for each two languages: P@1 over the (first `most`) rows that have both, all read under one target tag."""
     embedded: dict[str, dict[int, Tensor]] = {}
     for language in languages:
         own = [i for i, row in enumerate(rows) if language in row]
@@ -63,7 +69,7 @@ def retrieval_rows(
             embedded[language] = dict(zip(own, vectors, strict=True))
     found = []
     for source, target in permutations(embedded, 2):
-        both = sorted(embedded[source].keys() & embedded[target].keys())
+        both = sorted(embedded[source].keys() & embedded[target].keys())[:most]
         if both:
             left, right = (torch.stack([embedded[each][i] for i in both]) for each in (source, target))
             row = {"test": test, "source": source, "target": target, "p_at_1": precision_at_1(left, right)}

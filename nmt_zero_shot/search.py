@@ -21,6 +21,10 @@ from transformers import PreTrainedModel  # isort: skip
 from transformers.modeling_outputs import BaseModelOutput  # isort: skip
 
 
+SCORES = 1 << 26
+"""Of the next word that are held at a time, hypotheses × vocabulary: 256 MB."""
+
+
 @dataclass(frozen=True)
 class Hypothesis:
     ids: tuple[int, ...]
@@ -72,7 +76,8 @@ def translate(
     model.eval()
     try:
         with torch.inference_mode():
-            for batch in batches(sources, rows=lambda length: batch_tokens // (length * beam)):
+            most = SCORES // (beam * config.vocab_size)
+            for batch in batches(sources, rows=lambda length: min(most, batch_tokens // (length * beam))):
                 limits = [max(1, min(max_length(len(sources[i])), positions - len(start))) for i in batch]
                 memory = _Memory(model, [sources[i] for i in batch])
                 first = memory.continuations(torch.tensor([list(start)] * len(batch), device=model.device))

@@ -98,6 +98,8 @@ def load(
         from nmt_zero_shot import model
 
         return in_torch(model.load(checkpoint, device=device), beam=beam, restricted=restricted)
+    if device != "cpu":
+        raise InputError(f"--engine ctranslate2 runs on the CPU here, not on {device}: leave --device out")
     return in_ctranslate2(_exported(checkpoint), beam=beam, restricted=restricted)
 
 

@@ -53,6 +53,9 @@ class Config:
 def main(config: Config) -> None:
     if config.texts and config.file:
         raise InputError(f"both texts and --file {config.file} were given; give one of them")
+    for text in config.texts:
+        if any("\udc80" <= sign <= "\udcff" for sign in text):
+            raise InputError(f"the text {text!r} is not UTF-8; call this from a terminal that writes UTF-8")
     if config.file and not config.file.is_file():
         raise InputError(f"--file {config.file}: no such file; give a UTF-8 file, a text a line")
     device = "cpu" if config.engine == "ctranslate2" and config.device == "auto" else chosen(config.device)

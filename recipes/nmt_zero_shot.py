@@ -14,6 +14,7 @@ and not in the encoder, a little denoising, no dropout, search restricted to the
 other rivals are still to be run.
 """
 
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ from nmt_zero_shot.retrieval import retrieval_rows
 from nmt_zero_shot.systems import in_torch
 from nmt_zero_shot.training import Settings, Trained, train, untrained
 from speech_tl.device import chosen
-from speech_tl.errors import unknown_name
+from speech_tl.errors import InputError, unknown_name
 from speech_tl.report import Report, finish
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
@@ -51,6 +52,8 @@ class Config(Settings):
     """The language of every training pair."""
     condition: Literal["disjoint", "multiway"] = "disjoint"
     """disjoint: a hub sentence serves one pair; multiway: every pair it has."""
+    believed: bool = False
+    """Believe that texts are in the languages they are named after, also where their words speak against it."""
     tests: tuple[str, ...] = ()
     """Only the test sets of these names; all if none."""
     vocabulary: int | None = None
@@ -74,7 +77,7 @@ class Config(Settings):
     restricted: bool = False
     """Write only subwords that the training texts of the target language have."""
     test_sentences: int = 1000
-    """Of each test set at most so many."""
+    """Of each test set at most so many, in each direction."""
     seed: int = 0
     """Of everything random."""
     out: Path = Path("runs/nmt_zero_shot")
@@ -91,16 +94,20 @@ def main(config: Config) -> Report:
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
     if config.tiny:
         config = replace(config, size="tiny", steps=config.steps or 40, validate_every=20, beam=1)
+    if config.test_sentences < 1:
+        raise InputError(f"--test-sentences {config.test_sentences}: expected 1 or more")
 
     # Data
     hub = config.hub_language
-    found, pairs = _divided(config)
+    found, pairs, valid = _divided(config)
     languages = [hub, *(other for _, other in pairs)]
     directions = list(permutations(languages, 2))
+    if "zero_resource" in config.rivals and len(pairs) < 2:
+        raise InputError("--rivals zero_resource learns pairs never trained, and with one language there is none")
     if config.condition == "disjoint":
         corpus.check_held_out(pairs, [direction for direction in directions if hub not in direction])
     sizes = (f"{a}-{b}: {len(sentences)} sentence pairs" for (a, b), sentences in pairs.items())
-    notes = (*found.notes, *sizes)
+    notes = (*found.notes, f"condition: {config.condition}", *sizes)
     print("\n".join(notes), file=sys.stderr)
 
     # Model
@@ -111,9 +118,9 @@ def main(config: Config) -> Report:
     net = untrained(pieces, config, seed=config.seed)
 
     # Train
-    if configuration.begin(config, config.out, resume=config.resume):
+    if configuration.begin(config, config.out, resume=config.resume, fixed=Settings):
         language_id.save(identify, config.out / language_id.FILE)
-    valid = corpus.divide(found.valid, hub=hub, languages=languages[1:], condition="multiway")
+        shutil.rmtree(config.out / "systems", ignore_errors=True)  # rivals of a run that was here before
     fitted = partial(train, valid=valid, pieces=pieces, seed=config.seed, resume=config.resume)
     trained = fitted("zero_shot", net, pairs, settings=config, plan=_plan(config), folder=config.out)
     plan = replace(_plan(config), minutes=None, steps=trained.history.steps)
@@ -131,18 +138,18 @@ def main(config: Config) -> Report:
             rivals.append(further(untrained(pieces, config, seed=config.seed), seen, settings=config, plan=plan))
 
     # Evaluate
-    tests = {name: rows[: config.test_sentences] for name, rows in found.tests.items()}
     search = partial(in_torch, beam=config.beam, restricted=config.restricted)
     evaluation = Evaluation(())
-    for test, rows in tests.items():
+    for test, rows in found.tests.items():
         present = {language for row in rows for language in row}  # some test sets lack a language
         able = [direction for direction in directions if present.issuperset(direction)]
-        asked = partial(evaluate, rows=rows, directions=able, test=test, hub=hub, identify=identify)
+        most = config.test_sentences
+        asked = partial(evaluate, rows=rows, directions=able, test=test, hub=hub, identify=identify, most=most)
         evaluation += asked(search(trained.translator))
         for rival in rivals:
             pivot = "" if rival.name in BOUNDS else f"{rival.name}_pivot"
             evaluation += asked(search(rival.translator), name=rival.name, pivot=pivot)
-    return _report(config, (trained, *rivals), evaluation, tests, languages, notes=notes, began=began)
+    return _report(config, (trained, *rivals), evaluation, found.tests, languages, notes=notes, began=began)
 
 
 def _report(
@@ -157,9 +164,8 @@ def _report(
 ) -> Report:
     translator, hub = systems[0].translator, config.hub_language
     measured = evaluation.tables()
-    measured["retrieval"] = [
-        row for test, rows in tests.items() for row in retrieval_rows(translator, rows, languages, test=test, tag=hub)
-    ]
+    asked = partial(retrieval_rows, translator, languages=languages, tag=hub, most=config.test_sentences)
+    measured["retrieval"] = [row for test, rows in tests.items() for row in asked(rows, test=test)]
     measured["training"] = [
         {
             "system": each.name,
@@ -177,24 +183,25 @@ def _report(
         began=began,
         tables=measured,
         sections=(
-            *(figures.matrix(measured["bleu"], test=test) for test in tests),
+            *figures.matrices(measured.get("bleu", ())),
             figures.learning_curves({each.name: each.history for each in systems}),
-            figures.encoder_space(translator, next(iter(tests.values())), languages, tag=hub),
+            *figures.encoder_space(translator, tests, languages, tag=hub),
             figures.where_direct_and_pivot_part(evaluation.sentence_rows()),
         ),
         notes=notes,
-        shown=("bleu", "summary"),
+        shown=[name for name in ("bleu", "summary", "no_references") if name in measured],
     )
 
 
-def _divided(config: Config) -> tuple[corpus.Corpus, corpus.Bitexts]:
-    """The corpus, cleaned and with its held-out parts, and the pairs to train on."""
+def _divided(config: Config) -> tuple[corpus.Corpus, corpus.Bitexts, corpus.Bitexts]:
+    """The corpus, cleaned and with its held-out parts, the pairs to train on, and those to choose a checkpoint by."""
     hub = config.hub_language
     if config.data:
         found = readers.read(config.data, hub=hub, languages=config.languages)
     else:
         found = grammar.generate(sentences=600, valid=40, test=40) if config.tiny else grammar.generate()
-    found, _ = cleaning.clean(corpus.hold_out(found, hub=hub, seed=config.seed), hub=hub)
+    found = corpus.untested(corpus.hold_out(found, hub=hub, seed=config.seed), hub=hub)
+    found, _ = cleaning.clean(found, hub=hub, believed=config.believed)
     for name in config.tests:
         if name not in found.tests:
             raise unknown_name("test set", name, found.tests, where=config.data)
@@ -207,7 +214,7 @@ def _divided(config: Config) -> tuple[corpus.Corpus, corpus.Bitexts]:
         groups=found.groups,
         seed=config.seed,
     )
-    return found, pairs
+    return found, pairs, corpus.validation(found.valid, pairs)
 
 
 def _plan(config: Config) -> Plan:

@@ -100,12 +100,27 @@ def save(config: Any, path: Path) -> None:
     files.write(path, json.dumps(to_dict(config), indent=2, ensure_ascii=False) + "\n")
 
 
-def begin(config: Any, run: Path, *, resume: bool) -> bool:
-    """Puts the configuration into the folder of a run that begins, and says whether it does; a continued one has it."""
+def begin(config: Any, run: Path, *, resume: bool, fixed: type | None = None) -> bool:
+    """Puts the configuration into the folder of a run that begins, and says whether it does; a continued one has it.
+
+    Args:
+        fixed: a record that the configuration inherits, whose fields a continued run must have as they were; but for
+            `resume` and `device`.
+
+    Raises:
+        InputError: one of them differs.
+    """
     path = run / "config.json"
     begins = not (resume and path.exists())
     if begins:
         save(config, path)
+    elif fixed is not None:
+        before, now = json.loads(path.read_text(encoding="utf-8")), to_dict(config)
+        names = {field.name for field in dataclasses.fields(fixed)} - {"resume", "device"}
+        changed = [name for name in before if name in names and before[name] != now[name]]
+        if changed:
+            told = "; ".join(f"--{name.replace('_', '-')} {before[name]}, now {now[name]}" for name in changed)
+            raise InputError(f"the run in {run} began with {told}: resume it with the same, or start another elsewhere")
     return begins
 
 

@@ -117,6 +117,21 @@ def test_nothing_left_is_an_error() -> None:
         clean(corpus({"en": "Jane Austen", "de": "Jane Austen"}))
 
 
+@pytest.mark.parametrize("language", ["es", "fr"])
+def test_titles_full_of_a_word_that_languages_share_are_believed(language: str) -> None:
+    titles = {"es": "Historia de España", "fr": "Gestionnaire de fichiers"}
+    check_labels([{language: f"{titles[language]} {at}"} for at in range(20)])
+
+
+def test_labels_may_be_believed() -> None:
+    rows = [
+        {"en": f"Das Dach des Hauses ist nicht {at}", "de": f"The roof of the house is not {at}"} for at in range(9)
+    ]
+    with pytest.raises(InputError, match=r"look like .* \(--believed goes on\)"):
+        clean(corpus(*rows))
+    assert len(clean(corpus(*rows), believed=True)[0].train) == 9
+
+
 @pytest.mark.parametrize("name", ["multi30k", "bible_cjk", "pydocs_cjk", "ntrex128"])
 def test_every_two_languages_of_the_real_data_would_be_told_apart(shared_data: Path, name: str) -> None:
     whole = read(shared_data / "mt" / name)

@@ -6,7 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from nmt_zero_shot.corpus import Bitexts, Corpus, Row, bound, check_held_out, clusters, divide, hold_out
+from nmt_zero_shot.corpus import (
+    Bitexts,
+    Corpus,
+    Row,
+    bound,
+    check_held_out,
+    clusters,
+    divide,
+    hold_out,
+    untested,
+    validation,
+)
 from nmt_zero_shot.readers import read
 from speech_tl.errors import InputError
 
@@ -202,3 +213,26 @@ def test_the_halves_of_pydocs_share_no_english(shared_data: Path) -> None:
     bitexts = divide(corpus.train, languages=("ja", "ko"), groups=corpus.groups)
     assert sum(map(len, bitexts.values())) > 17000
     check_held_out(bitexts, [("ja", "ko"), ("ko", "ja")])
+
+
+def test_what_is_tested_is_not_trained() -> None:
+    """The second row is the first test sentence but for a comma, the third the validation sentence's near duplicate."""
+    rows = [{"en": "a b c d e f", "de": "x"}, {"en": "One, two!", "de": "y"}, {"en": "p q r s t", "de": "z"}]
+    corpus = Corpus(
+        train=tuple(rows),
+        valid=({"en": "p q r s t u", "de": "z"},),
+        tests={"t": ({"en": "one two", "de": "y"}, {"de": "x"})},
+        groups=("0", "1", "1"),
+    )
+    left = untested(corpus)
+    assert (left.train, left.groups) == ((rows[0],), ("0",))
+    assert left.notes == ("2 training rows left out that are nearly validated or tested",)
+    assert untested(left) is left
+
+
+def test_validation_has_the_trained_pairs_that_it_can() -> None:
+    trained: Bitexts = {("en", "de"): (("a", "A"),), ("en", "fr"): (("b", "B"),)}
+    rows = [{"en": "c", "de": "C"}, {"de": "D", "fr": "D"}]
+    assert validation(rows, trained) == {("en", "de"): (("c", "C"),)}
+    with pytest.raises(InputError, match=r"no validation row has a pair that is trained \(en-de, en-fr\)"):
+        validation(rows[1:], trained)

@@ -19,6 +19,7 @@ from nmt_zero_shot.model import Translator, build, load, save
 from nmt_zero_shot.results import Evaluation
 from nmt_zero_shot.retrieval import embed, precision_at_1, retrieval_rows
 from nmt_zero_shot.systems import Remembered, in_torch
+from nmt_zero_shot.systems import load as load_system
 from nmt_zero_shot.tags import Scheme
 from nmt_zero_shot.translate import Config as TranslateConfig
 from nmt_zero_shot.translate import lines
@@ -206,6 +207,28 @@ def test_data_without_a_test_set_are_refused_unless_all_is_meant(run: Path, tmp_
         main(Config(run, (str(tmp_path / "en-de.tsv"),), beam=1))
     report = main(Config(run, (str(tmp_path / "en-de.tsv"),), beam=1, split="all"))
     assert [row["test"] for row in report.tables["bleu"]] == ["all", "all"]
+
+
+def test_cells_that_are_empty_are_no_references(run: Path, tmp_path: Path) -> None:
+    """Of three rows one has no French; two corpora of one name stay two test sets, and the second needs no English."""
+    rows = [{**row, "fr": "" if at == 0 else row["fr"]} for at, row in enumerate(ROWS)]
+    for place, languages in (("a", ("en", "de", "fr")), ("b", ("de", "fr"))):
+        (tmp_path / place).mkdir()
+        lines = ["\t".join(languages), *("\t".join(row[each] for each in languages) for row in rows)]
+        (tmp_path / place / "x.tsv").write_text("\n".join(lines) + "\n")
+    data = tuple(str(tmp_path / place / "x.tsv") for place in "ab")
+    report = main(Config(run, data, pairs="en-fr,de-fr", beam=1, split="all"))
+    direct = [row for row in report.tables["pairs"] if row["system"] == "direct"]
+    assert [(row["test"], row["source"], row["sentences"]) for row in direct] == [
+        (f"{data[0]}/all", "en", 2),
+        (f"{data[0]}/all", "de", 2),
+        (f"{data[1]}/all", "de", 2),
+    ]
+
+
+def test_an_engine_of_the_cpu_is_not_asked_of_a_gpu(run: Path) -> None:
+    with pytest.raises(InputError, match="--engine ctranslate2 runs on the CPU here, not on cuda"):
+        load_system(run, engine="ctranslate2", device="cuda")
 
 
 def test_translating_texts_a_file_and_a_pipe_in_order(

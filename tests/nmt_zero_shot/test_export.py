@@ -69,7 +69,7 @@ def test_a_feature_it_has_not_is_named(
 ) -> None:
     with pytest.raises(InputError, match="unknown quantization 'int9'; did you mean 'int8'"):
         export.to_ctranslate2(tmp_path, tmp_path / "out", quantization="int9")
-    with pytest.raises(InputError, match=r"no tags\.json in .* that was converted by nmt_zero_shot\.export"):
+    with pytest.raises(InputError, match=r"no tags\.json and model\.bin in .* that was converted"):
         export.load(tmp_path)
     pytest.importorskip("ctranslate2", reason="ctranslate2 is not installed")
     folder = saved(tmp_path / "run", vocabulary, norm="post", middle_residual=False, top_tags=1)

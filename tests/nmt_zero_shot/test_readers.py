@@ -225,3 +225,26 @@ def test_ntrex(shared_data: Path) -> None:
     assert len(corpus.tests["newstest2019"]) == 1997
     assert corpus.languages == ("cs", "de", "en", "es", "fr", "ja", "ko", "zh", "zh-TW")
     assert corpus.tests["newstest2019"][0]["en"] == "Welsh AMs worried about 'looking like muppets'"
+
+
+def test_regions_as_opus_writes_them(write: Write) -> None:
+    folder = write(**{"OpenSubtitles.en-pt_br.en": "a\n", "OpenSubtitles.en-pt_br.pt_br": "A\n"})
+    assert read(folder).train == ({"en": "a", "pt_br": "A"},)
+
+
+def test_a_first_row_of_short_words_is_no_header(write: Write) -> None:
+    folder = write(**{"en-fr.tsv": "yes\toui\nno\tnon\n", "fr-en.tsv": "en\tfr\nno\tnon\n"})
+    assert read(folder / "en-fr.tsv").train[0] == {"en": "yes", "fr": "oui"}
+    assert read(folder / "fr-en.tsv").train == ({"en": "no", "fr": "non"},)
+
+
+def test_the_same_texts_twice(write: Write) -> None:
+    texts = {f"{stem}.{language}": "a\n" for stem in ("train", "train.tok") for language in ("en", "de")}
+    with pytest.raises(InputError, match=r"train and train\.tok are the same texts; leave one of them"):
+        read(write(**texts))
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "nothing-1"])
+def test_a_tmx_in_an_encoding_that_is_not_read(write: Write, encoding: str) -> None:
+    with pytest.raises(InputError, match=r"x\.tmx: its encoding cannot be read .*convert the file to UTF-8"):
+        read(write(**{"x.tmx": TMX.replace("UTF-8", encoding)}) / "x.tmx")

@@ -451,6 +451,24 @@ def test_a_test_set_without_one_of_the_languages_is_scored_in_the_others(tmp_pat
     assert {("test_coco", "en", "ja"), ("test_coco", "ja", "en"), ("test_flickr", "ja", "ko")} < found
 
 
+def test_pairs_in_files_of_their_own_share_no_row(tmp_path: Path) -> None:
+    """Each test file has its own two languages, and one has a language alone: no row has all, so no picture."""
+    made = grammar.generate(sentences=200, valid=20, test=4)
+    halves = {"en-ja": made.train[::2], "en-ko": made.train[1::2]}
+    parts = {f"train.{pair}": rows for pair, rows in halves.items()}
+    parts |= {f"test_{pair}.{pair}": made.tests["test"] for pair in halves} | {"test_alone.ja": made.tests["test"]}
+    for name, rows in parts.items():
+        for language in name.rpartition(".")[2].split("-"):
+            file = name if name == "test_alone.ja" else f"{name}.{language}"
+            (tmp_path / file).write_text("".join(row[language] + "\n" for row in rows))
+    arguments = ["--data", str(tmp_path), "--tiny", "--steps", "2", "--device", "cpu", "--out", str(tmp_path / "run")]
+    assert command(nmt_zero_shot.main, nmt_zero_shot.Config, [*arguments, "--test-sentences", "3"]) == 0
+    rows = json.loads((tmp_path / "run" / "metrics.json").read_text())["tables"]["pairs"]
+    direct = {(row["test"], row["source"], row["sentences"]) for row in rows if row["system"] == "direct"}
+    assert direct == {(f"test_en-{other}", each, 3) for other in ("ja", "ko") for each in ("en", other)}
+    assert "encoder's space" not in (tmp_path / "run" / "report.html").read_text().replace("&#x27;", "'")
+
+
 def test_the_translation_report_shows_the_encoders_space(translated: Path) -> None:
     page = (translated / "report.html").read_text()
     assert page.count("<svg") == 3, "the matrix, the validation losses, the encoder's space"
