@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 
 from speech_tl.errors import InputError
-from speech_tl.training.config import command, fingerprint, load, parse, save, to_dict
+from speech_tl.training.config import begin, command, fingerprint, load, parse, save, to_dict
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,26 @@ def test_a_required_field(tmp_path: Path) -> None:
         load(Required, tmp_path / "c.json")
     with pytest.raises(InputError, match="--out PATH"):
         parse(Required, [])
+
+
+@dataclass(frozen=True)
+class Method:
+    rate: float = 0.1
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Asked(Method):
+    beam: int = 1
+
+
+def test_a_run_goes_on_as_it_began(tmp_path: Path) -> None:
+    """Where it runs and what is asked of it may change, how it is trained may not; a run that starts over may all."""
+    assert begin(Asked(), tmp_path, resume=True, fixed=Method), "nothing was there"
+    assert not begin(Asked(device="cpu", beam=5), tmp_path, resume=True, fixed=Method)
+    with pytest.raises(InputError, match=r"began with --rate 0\.1, now 0\.2: resume it with the same"):
+        begin(Asked(rate=0.2), tmp_path, resume=True, fixed=Method)
+    assert begin(Asked(rate=0.2), tmp_path, resume=False, fixed=Method)
 
 
 def test_fingerprint() -> None:
