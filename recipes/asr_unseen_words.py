@@ -27,6 +27,7 @@ from pathlib import Path
 
 from speech_tl import flags, unseen_words
 from speech_tl.data import splits
+from speech_tl.data.clips import Clips
 from speech_tl.data.preparation import Language
 from speech_tl.data.pronunciations import pronunciations
 from speech_tl.device import chosen
@@ -40,6 +41,9 @@ from speech_tl.report import Report, finish
 from speech_tl.systems import train, untrained
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
+
+SEARCHED = ("distractors", "distractor_count")
+"""Flags that may change when a run goes on: they say what is searched, and not what is trained."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,12 @@ def main(config: Config) -> Report:
     units = phone_units([sounds for _, sounds in trained])
     spell = Known(units)
     spelled = {code: {text: spell(sounds) for text, sounds in own.items()} for code, own in said.items()}
+    known = {code: {u.text for u in rest[code].train.utterances} for code in held}
+    tests = {code: _told_apart(data[code].test, known[code], words) for code, words in held.items()}
+    lexica = {
+        code: _lexica(config, tests[code], spelled[code], words, dictionaries.get(code), spell)
+        for code, words in held.items()
+    }
     notes = (
         *(language.description for language in data.values()),
         *(f"{code}: never trained on: {', '.join(words)}" for code, words in held.items()),
@@ -98,23 +108,21 @@ def main(config: Config) -> Report:
     print("\n".join(notes), file=sys.stderr)
 
     # Model and train
-    if configuration.begin(config, config.out, resume=config.resume, fixed=flags.Training):
+    if configuration.begin(config, config.out, resume=config.resume, fixed=Config, free=SEARCHED):
         splits.save({code: language.split for code, language in data.items()}, config.out / "splits.json")
     handicap = config.handicap
     if handicap is None:
         handicap = _handicap(config, rest, spelled, units, held)
-    known = {code: {u.text for u in rest[code].train.utterances} for code in held}
     every = sorted(set().union(*known.values()))
     model = _trained(config, rest, spelled, units, config.out, known=every, handicap=handicap)
 
     # Evaluate
     rows, decoding, digests = [], [], []
     for code, words in held.items():
-        clips = data[code].test
+        clips = tests[code]
         heard = unseen_words.hear(model, clips, language=code)
-        own = Lexicon({word: (spelled[code][word],) for word in sorted({u.text for u in clips.utterances})})
         new = unseen_words.never_heard([said[code][word] for word in words], [sounds for _, sounds in trained])
-        for lexicon in (own, *_with_distractors(config, own, words, dictionaries.get(code), spell)):
+        for lexicon in lexica[code]:
             found = unseen_words.rows(heard, clips, lexicon, units, held=words, known=known[code], handicap=handicap)
             rows += [{"corpus": code, "draw": config.seed, **new, **row} for row in found]
             decoding += [{"corpus": code, **row} for row in unseen_words.decoding(heard, clips, lexicon, units)]
@@ -140,6 +148,8 @@ def _by_language(values: Sequence[str], languages: Collection[str], *, flag: str
     found = {}
     for value in values:
         code, _, what = value.rpartition("=")
+        if not languages:
+            raise InputError(f"{flag} {value}: no language has test clips; give a corpus with --data")
         if not code and len(languages) > 1:
             raise InputError(f"{flag} {value}: {' '.join(languages)} are there; expected LANGUAGE={value}")
         code = code or next(iter(languages))
@@ -158,7 +168,32 @@ def _held(what: str, language: Language, *, seed: int) -> tuple[str, ...]:
         lines = Path(what).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--hold-out {what}: neither a number nor a file of words ({error})") from None
-    return tuple(sorted({line.strip() for line in lines if line.strip()}))
+    words = tuple(sorted({line.strip() for line in lines if line.strip()}))
+    if not words:
+        raise InputError(f"--hold-out {what} is empty: expected words, one on each line")
+    for word in words:
+        if word not in (there := {u.text for u in language.test.utterances}):
+            raise unknown_name("word", word, there, where=f"the test recordings of {language.code}")
+    return words
+
+
+def _told_apart(clips: Clips, known: Collection[str], held: Collection[str]) -> Clips:
+    """The clips of words that were trained on, and of those held out of it; of others nothing can be said."""
+    kept = [at for at, u in enumerate(clips.utterances) if u.text in known or u.text in held]
+    if left := len(clips) - len(kept):
+        print(f"{left} test clips left out: their words are neither trained on nor held out", file=sys.stderr)
+    return clips.take(kept)
+
+
+def _lexica(
+    config: Config, clips: Clips, said: Mapping[str, str], held: Sequence[str], dictionary: str | None, spell: Known
+) -> tuple[Lexicon, ...]:
+    """The words that are tested, and the same with distractors where there is a dictionary."""
+    own = Lexicon({word: (said[word],) for word in sorted({u.text for u in clips.utterances})})
+    if dictionary is None:
+        return (own,)
+    found = read(dictionary, spell=spell)
+    return own, own + unseen_words.distractors(found, own, held, config.distractor_count, seed=config.seed)
 
 
 def _said(language: Language, source: str, *, tones: bool) -> dict[str, str]:
@@ -224,17 +259,6 @@ def _handicap(
         answers = unseen_words.look_up(heard, clips, tree, handicap=max(unseen_words.HANDICAPS))
         found.append((answers, known.difference(words)))
     return unseen_words.best_handicap(found)
-
-
-def _with_distractors(
-    config: Config, own: Lexicon, held: tuple[str, ...], dictionary: str | None, spell: Known
-) -> list[Lexicon]:
-    if dictionary is None:
-        return []
-    others = unseen_words.distractors(
-        read(dictionary, spell=spell), own, held, config.distractor_count, seed=config.seed
-    )
-    return [own + others]
 
 
 if __name__ == "__main__":

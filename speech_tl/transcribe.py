@@ -21,6 +21,7 @@ from torch import Tensor
 from speech_tl import files as documents
 from speech_tl.captions import FORMATS, Transcript, Word
 from speech_tl.data import audio
+from speech_tl.data.text import normaliser
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
 from speech_tl.models import timed_words, voices
@@ -243,7 +244,10 @@ def _lookup(config: Config, model: MultilingualCTC) -> Lookup | None:
         lexicon = lexicon.phrases([line.strip() for line in lines if line.strip()], where=str(config.lexicon))
     tree = prefix_tree(lexicon, units=units.encode)
     if config.words == "one":
-        return one_word(tree, known=frozenset(model.config.trained_words), handicap=model.config.handicap)
+        say = [normaliser(language, stored) for language, stored in model.config.normalisers.items()]
+        trained = set(model.config.trained_words)
+        known = {word for word in lexicon.entries if not trained.isdisjoint({word, *(each(word) for each in say)})}
+        return one_word(tree, known=known, handicap=model.config.handicap)
     lm = language_model(config.lm, tree) if config.lm else None
     return many_words(Network(tree, lm, config.lm_weight, config.word_score))
 

@@ -6,6 +6,7 @@ phones, and their neighbourhoods, were ever heard is counted. Words of the train
 among all words they are handicapped (calibrated stacking, Chao et al. 2016), by what further words held out ask for.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -30,6 +31,8 @@ from speech_tl.phonology.phones import segments
 from speech_tl.phonology.units import Units
 from speech_tl.zero_shot.compatibility import harmonic_mean
 
+UNSPACED = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+"""Letters of Thai, Lao, Japanese and Chinese."""
 HANDICAPS = tuple(step / 40 for step in range(25))
 """Nats a frame, from 0 to 0.6."""
 
@@ -60,11 +63,16 @@ def without(language: Language, held: Collection[str]) -> Language:
             raise unknown_name("word", word, said, where=f"the recordings of {language.code}")
     parts = []
     for clips in (language.train, language.valid):
-        kept = [at for at, u in enumerate(clips.utterances) if not {u.text, *u.text.split()} & set(held)]
+        kept = [at for at, u in enumerate(clips.utterances) if not any(_says(u.text, word) for word in held)]
         if not kept:
             raise InputError(f"{language.code}: nothing is left to train on without {', '.join(sorted(held)[:5])}")
         parts.append(clips.take(kept))
     return replace(language, train=parts[0], valid=parts[1])
+
+
+def _says(text: str, word: str) -> bool:
+    """Whether the word is in the text; in scripts without spaces, as a part of it."""
+    return word in text if UNSPACED.search(word) else f" {word} " in f" {text} "
 
 
 def as_sounds(language: Language, said: Mapping[str, str], units: Units) -> Language:
@@ -140,7 +148,13 @@ def nearest(heard: Sequence[Tensor], clips: Clips, lexicon: Lexicon, units: Unit
 
 
 def rivals(held: Sequence[str], lexicon: Lexicon, units: Units) -> dict[str, str]:
-    """Each held-out word -> the other word of the lexicon that the fewest edits tell from it; of equals the first."""
+    """Each held-out word -> the other word of the lexicon that the fewest edits tell from it; of equals the first.
+
+    Raises:
+        InputError: there is no other.
+    """
+    if len(lexicon) < 2:
+        raise InputError(f"a lexicon of {len(lexicon)} words: expected another beside the held-out ones")
     said = {word: [_signs(units.encode(each)) for each in ways] for word, ways in lexicon.entries.items()}
 
     def edits(word: str, other: str) -> int:

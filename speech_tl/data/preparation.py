@@ -158,7 +158,7 @@ def divided(
         parts: (source, utterances) of every corpus that has the language.
     """
     spoken = [
-        (source, [replace(utterance, text=normalise(utterance.text)) for utterance in utterances])
+        (source, [replace(u, text=normalise(u.text), extra=(*u.extra, ("text", u.text))) for u in utterances])
         for source, utterances in parts
     ]
     if division.split_file is not None:  # says where each recording belongs, whichever corpus it is from

@@ -36,7 +36,9 @@ def pronunciations(
     Raises:
         InputError: there is no such column, file or voice, a word is not in the file, or something is not IPA.
     """
-    texts = {normalise(utterance.text): utterance for utterance in utterances}
+    texts: dict[str, Utterance] = {}
+    for utterance in utterances:
+        texts.setdefault(normalise(utterance.text), utterance)  # what is said first, of training
     if source.startswith(ESPEAK):
         ipa = dict(zip(texts, espeak.transcribe(source.removeprefix(ESPEAK), list(texts)), strict=True))
     elif Path(source).suffix in LEXICONS:
@@ -45,14 +47,14 @@ def pronunciations(
         return {text: "".join(own.entries[word][0] for word in text.split()) for text in texts}
     else:
         column = source.removeprefix(PINYIN)
-        ipa = {text: _cell(utterance, text, column, flag=flag) for text, utterance in texts.items()}
+        ipa = {text: _cell(utterance, column, flag=flag) for text, utterance in texts.items()}
         if source.startswith(PINYIN):
             ipa = {text: pinyin.ipa(said, where=f"{column} for {text!r}") for text, said in ipa.items()}
     return {text: spell(said, where=f"{source} for {text!r}") for text, said in ipa.items()}
 
 
-def _cell(utterance: Utterance, text: str, column: str, *, flag: str) -> str:
-    cells = {**dict(utterance.extra), "text": text}
+def _cell(utterance: Utterance, column: str, *, flag: str) -> str:
+    cells = {"text": utterance.text, **dict(utterance.extra)}
     if column not in cells:
         raise unknown_name("column", column, cells, where=f"{flag}, for {utterance.name or utterance.audio}")
     return cells[column]

@@ -7,6 +7,7 @@ as strings of the signs that a model hears, sound classes (`speech_tl.phonology.
 import gzip
 import re
 import unicodedata
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -106,14 +107,14 @@ def read(path: str | Path, *, normalise: Callable[[str], str] = str, spell: Spel
     path = Path(path).expanduser()
     try:
         content = path.read_bytes()
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
+        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected a word, a tab, its IPA on each line") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text ({error}); expected a word, a tab, its IPA on each line") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} cannot be read ({error})") from None
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.split("#")[0].strip()]
     if not lines:
         raise InputError(f"{path} is empty: expected a word, a tab, its IPA on each line")
     cmudict = all("\t" not in line for _, line in lines[:20]) and _is_arpabet(lines[0][1].split()[1:])

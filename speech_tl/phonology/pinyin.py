@@ -45,6 +45,7 @@ def ipa(pinyin: str, *, where: str = "") -> str:
         InputError: something that is no syllable of Mandarin, or characters where pypinyin is not installed.
     """
     plain = _without_characters(pinyin).lower().replace("u:", "ü").replace("v", "ü")
+    plain = "".join(sign for sign in plain if not unicodedata.category(sign).startswith("P"))
     return "".join(_syllable(found, pinyin, where) for found in _SYLLABLE.finditer("".join(plain.split())))
 
 

@@ -49,7 +49,7 @@ class Known:
         Raises:
             InputError: a sign that IPA does not have, or a phone without articulation.
         """
-        signs = segments(ipa, tones=bool(self._levels), where=where)
+        signs = segments(phones(ipa, tones=bool(self._levels), where=where), tones=True)  # tied as in training
         try:
             return "".join(sign if sign in self.units.symbols else self._stand_in(sign) for sign in signs)
         except InputError as error:

@@ -15,7 +15,7 @@ import os
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -100,12 +100,12 @@ def save(config: Any, path: Path) -> None:
     files.write(path, json.dumps(to_dict(config), indent=2, ensure_ascii=False) + "\n")
 
 
-def begin(config: Any, run: Path, *, resume: bool, fixed: type | None = None) -> bool:
+def begin(config: Any, run: Path, *, resume: bool, fixed: type | None = None, free: Collection[str] = ()) -> bool:
     """Puts the configuration into the folder of a run that begins, and says whether it does; a continued one has it.
 
     Args:
-        fixed: a record that the configuration inherits, whose fields a continued run must have as they were; but for
-            `resume` and `device`.
+        fixed: a record that the configuration inherits, whose fields a continued run must have as they were.
+        free: of these, such as may change, besides `resume`, `device` and `out`.
 
     Raises:
         InputError: one of them differs.
@@ -116,7 +116,7 @@ def begin(config: Any, run: Path, *, resume: bool, fixed: type | None = None) ->
         save(config, path)
     elif fixed is not None:
         before, now = json.loads(path.read_text(encoding="utf-8")), to_dict(config)
-        names = {field.name for field in dataclasses.fields(fixed)} - {"resume", "device"}
+        names = {field.name for field in dataclasses.fields(fixed)} - {"resume", "device", "out", *free}
         changed = [name for name in before if name in names and before[name] != now[name]]
         if changed:
             told = "; ".join(f"--{name.replace('_', '-')} {before[name]}, now {now[name]}" for name in changed)

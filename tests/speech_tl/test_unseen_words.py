@@ -54,16 +54,32 @@ def test_a_held_out_word_is_in_no_clip_of_training(language: Language) -> None:
     assert {u.text for u in rest.train.utterances} == {"kaksi", "kolme", "viisi"}
     assert "yksi" not in {u.text for u in rest.valid.utterances}
     assert rest.test.utterances == language.test.utterances
-    first, second = (
-        replace(u, text=text) for u, text in zip(language.train.utterances[:2], ("kaksi yksi", "kaksi"), strict=True)
-    )
-    said_on = Clips.of([first, second], [language.train[0], language.train[1]], 8000)
-    said = {u.text for u in without(replace(language, train=said_on), ["yksi"]).train.utterances}
-    assert "kaksi yksi" not in said, "nor in a sentence"
     with pytest.raises(InputError, match="unknown word 'yks' in the recordings of fi; did you mean 'yksi'"):
         without(language, ["yks"])
     with pytest.raises(InputError, match="nothing is left to train on"):
         without(language, list(WORDS))
+
+
+def test_a_lexicon_of_one_word_has_no_rival() -> None:
+    units = Units(("<blank>", "a"))
+    with pytest.raises(InputError, match="a lexicon of 1 words: expected another"):
+        rivals(["a"], Lexicon({"a": ("a",)}), units)
+
+
+@pytest.mark.parametrize(
+    ("texts", "held", "left"),
+    [
+        (("kaksi yksi", "kaksi", "yksi"), "yksi", ["kaksi"]),
+        (("turn left now", "turn right", "turn left"), "turn left", ["turn right"]),
+        (("我去上海", "北京", "上海"), "上海", ["北京"]),
+        (("yksin", "kaksi", "yksi"), "yksi", ["yksin", "kaksi"]),
+    ],
+)
+def test_nor_in_a_sentence(language: Language, texts: tuple[str, ...], held: str, left: list[str]) -> None:
+    said = [replace(u, text=text) for u, text in zip(language.train.utterances[:3], texts, strict=True)]
+    clips = Clips.of(said, [language.train[at] for at in range(3)], 8000)
+    rest = without(replace(language, train=clips, valid=clips, test=clips), [held])
+    assert [u.text for u in rest.train.utterances] == [u.text for u in rest.valid.utterances] == left
 
 
 def heard(**scores: float) -> tuple[Heard, ...]:

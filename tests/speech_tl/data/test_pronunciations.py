@@ -59,6 +59,14 @@ def test_corpora_of_one_language_have_the_column_or_not() -> None:
     assert list(read(both, "pinyin:text").values()) == ["pan", "pu"]
 
 
+def test_a_text_is_read_as_it_was_written_and_as_it_was_first_said() -> None:
+    """u: is ü though the normaliser keeps letters only; of two transcriptions of a text the first counts."""
+    written = Utterance("a.wav", "nu3", "cmn", "s", extra=(("text", "nu:3"),))
+    assert pronunciations([written], "pinyin:text", normalise=normaliser("cmn"), spell=phones) == {"nu3": "ny"}
+    two = [Utterance("a.wav", "ja", "fin", "s", extra=(("ipa", ipa),)) for ipa in ("ja", "jo")]
+    assert pronunciations(two, "ipa", normalise=normaliser("fin"), spell=phones) == {"ja": "ja"}
+
+
 def test_a_lexicon_of_words(tmp_path: Path) -> None:
     file = tmp_path / "words.tsv"
     file.write_text("Trys\ttʲrʲˈiːs\nį\tiː\nkairę\tkairæː\nį\tin\n", encoding="utf-8")

@@ -10,6 +10,7 @@ import pytest
 from speech_tl.errors import InputError
 from speech_tl.phonology.lexicon import Lexicon, arpabet_to_ipa, prefix_tree, read
 from speech_tl.phonology.sounds import PHONES
+from speech_tl.phonology.spelling import phones
 
 
 def written(tmp_path: Path, text: str, name: str = "words.tsv") -> Path:
@@ -117,3 +118,17 @@ def test_fifty_thousand_words_take_seconds() -> None:
     tree = prefix_tree(lexicon)
     assert time.process_time() - began < 5
     assert len(tree.words) == 50_000
+
+
+def test_comments_and_a_byte_order_mark_are_no_words(tmp_path: Path) -> None:
+    file = tmp_path / "cmu.dict"
+    file.write_text("\ufeffyes Y EH1 S\n# a comment\nno N OW1 # said twice\n", encoding="utf-8")
+    assert list(read(file, spell=phones).entries) == ["yes", "no"]
+
+
+def test_a_damaged_archive_is_one_line(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(b"one\twan\n" * 500))
+    packed[15:25] = b"\xff" * 10
+    (tmp_path / "x.tsv.gz").write_bytes(packed)
+    with pytest.raises(InputError, match=r"x\.tsv\.gz cannot be read"):
+        read(tmp_path / "x.tsv.gz", spell=phones)

@@ -51,3 +51,9 @@ def test_tones_are_sounds_of_their_own() -> None:
 def test_a_model_says_how_it_is_spelled() -> None:
     assert spelling(PHONES) is sound_classes
     assert spelling(phone_units(["kasaː"]))("ɡa") == "ka"
+
+
+def test_spaced_ipa_is_spelled_as_it_was_trained() -> None:
+    """What is spaced has its affricates tied in both, so that the word of a lexicon is the word of the training."""
+    units = phone_units([phones("k æ t s"), "t", "s"])
+    assert Known(units)("k æ t s") == Known(units)(phones("k æ t s")) == "kæt͡s"
