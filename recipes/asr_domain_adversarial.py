@@ -95,7 +95,7 @@ def main(config: Config) -> Report:
     print("\n".join(notes), file=sys.stderr)
 
     # Model, transfer and train, evaluate
-    if configuration.begin(config, config.out, resume=config.resume):
+    if configuration.begin(config, config.out, resume=config.resume, free=("methods",)):
         splits.save({"source": source.split, "target": target.split}, config.out / "splits.json")
     first, steps = (8, 8) if config.tiny else (config.source_steps, config.steps)
     found = study(

@@ -73,7 +73,7 @@ def main(config: Config) -> Report:
     model = untrained(data, settings, seed=config.seed)
 
     # Train
-    if configuration.begin(config, config.out, resume=config.resume, fixed=flags.Training):
+    if configuration.begin(config, config.out, resume=config.resume, free=("monolingual", "union")):
         splits.save({code: language.split for code, language in data.items()}, config.out / "splits.json")
     plan = flags.plan(config)
     fitted = partial(train, data=data, settings=settings, seed=config.seed, resume=config.resume)

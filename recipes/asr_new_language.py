@@ -103,7 +103,9 @@ def main(config: Config) -> Report:
     print("\n".join(each.description for each in amounts.values()), file=sys.stderr)
 
     # Transfer and train
-    if configuration.begin(config, config.out, resume=config.resume):
+    if configuration.begin(
+        config, config.out, resume=config.resume, free=("methods", "train_minutes", "train_speakers")
+    ):
         splits.save({each.code: each.split for each in amounts.values()}, config.out / "splits.json")
     steps = 8 if config.tiny else config.steps
     plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=min(steps, config.validate_every), average=0.99)

@@ -49,6 +49,9 @@ from speech_tl.training.config import command
 STRANGE = 80.0
 """Character error (%) of the unadapted model from which enrolment is doubted: a voice alone costs less."""
 
+ASKED = ("speakers", "methods", "seconds", "carry", "source", "replay", "pseudo_labels", "seed")
+"""Flags that may change when a run goes on: a voice file is taken as it is only if it was made from the same."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config(flags.Run):
@@ -105,7 +108,7 @@ def main(config: Config) -> Report:
     known = _heard(model, source)
 
     # Transfer and train
-    configuration.begin(config, config.out, resume=config.resume)
+    configuration.begin(config, config.out, resume=config.resume, free=ASKED)
     cells: list[Cell] = []
     for session, seconds in product(found, config.seconds):
         test, enrolled = _clips(model, session.test), _enrolled(config, model, session, seconds)

@@ -93,7 +93,7 @@ def main(config: Config) -> Report:
 
     # Data
     cases = _pictures(config) if images.holds_pictures(config.data) else _speech(config)
-    configuration.begin(config, config.out, resume=config.resume)
+    configuration.begin(config, config.out, resume=config.resume, free=("methods", "seeds", "first"))
 
     # Model, transfer and train
     plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=max(1, steps // 4))

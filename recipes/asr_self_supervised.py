@@ -82,7 +82,7 @@ def main(config: Config) -> Report:
     task(fresh())  # refused before anything is trained
 
     # Transfer and train
-    if configuration.begin(config, config.out, resume=config.resume, fixed=flags.Training):
+    if configuration.begin(config, config.out, resume=config.resume, free=("controls",)):
         splits.save({code: whole.split}, config.out / "splits.json")
     fitted = partial(train, data=data, settings=settings, seed=config.seed, resume=config.resume)
     plan = flags.plan(config)

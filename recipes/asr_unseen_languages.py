@@ -71,7 +71,7 @@ def main(config: Config) -> Report:
     notes = [f"never trained on: {', '.join(held)}; trained on {len(said)} words of {len(trained)} other languages"]
 
     # Model and train
-    configuration.begin(config, config.out, resume=config.resume, fixed=flags.Training)
+    configuration.begin(config, config.out, resume=config.resume)
     settings = Settings(
         encoder="tiny" if config.tiny else config.encoder,
         subsampling=config.subsampling,

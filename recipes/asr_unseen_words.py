@@ -108,7 +108,7 @@ def main(config: Config) -> Report:
     print("\n".join(notes), file=sys.stderr)
 
     # Model and train
-    if configuration.begin(config, config.out, resume=config.resume, fixed=Config, free=SEARCHED):
+    if configuration.begin(config, config.out, resume=config.resume, free=SEARCHED):
         splits.save({code: language.split for code, language in data.items()}, config.out / "splits.json")
     handicap = config.handicap
     if handicap is None:

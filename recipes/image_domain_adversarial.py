@@ -61,7 +61,7 @@ def main(config: Config) -> Report:
 
     # Data
     shift = _mnist_m(config)
-    configuration.begin(config, config.out, resume=config.resume)
+    configuration.begin(config, config.out, resume=config.resume, free=("methods",))
 
     # Model, transfer and train, evaluate
     steps = 8 if config.tiny else config.steps

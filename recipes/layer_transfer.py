@@ -85,7 +85,9 @@ def main(config: Config) -> Report | None:
     if config.plan:
         return None
     config.out.mkdir(parents=True, exist_ok=True)
-    configuration.begin(config, config.out, resume=config.resume)
+    configuration.begin(
+        config, config.out, resume=config.resume, free=("treatments", "sides", "kept", "source", "plan")
+    )
 
     # Train
     plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=max(1, steps // 4), average=0.99)

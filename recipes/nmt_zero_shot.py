@@ -14,7 +14,6 @@ and not in the encoder, a little denoising, no dropout, search restricted to the
 other rivals are still to be run.
 """
 
-import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -39,6 +38,8 @@ from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
 
 BOUNDS: dict[str, Literal["fixed_total", "added"]] = {"bound_fixed_total": "fixed_total", "bound_added": "added"}
+EVALUATED = ("rivals", "tests", "beam", "restricted", "test_sentences")
+"""Flags that may change when a run goes on: they say what else is trained and what is asked."""
 Rival = Literal["plain", "zero_resource", "bound_fixed_total", "bound_added"]
 
 
@@ -118,9 +119,8 @@ def main(config: Config) -> Report:
     net = untrained(pieces, config, seed=config.seed)
 
     # Train
-    if configuration.begin(config, config.out, resume=config.resume, fixed=Settings):
+    if configuration.begin(config, config.out, resume=config.resume, free=EVALUATED):
         language_id.save(identify, config.out / language_id.FILE)
-        shutil.rmtree(config.out / "systems", ignore_errors=True)  # rivals of a run that was here before
     fitted = partial(train, valid=valid, pieces=pieces, seed=config.seed, resume=config.resume)
     trained = fitted("zero_shot", net, pairs, settings=config, plan=_plan(config), folder=config.out)
     plan = replace(_plan(config), minutes=None, steps=trained.history.steps)

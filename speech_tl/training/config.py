@@ -24,6 +24,7 @@ import tyro
 from speech_tl import files
 from speech_tl.errors import InputError, unknown_name
 
+_MAY_CHANGE = {"resume", "device", "out"}
 C = TypeVar("C")
 
 USER_ERRNOS = {
@@ -100,32 +101,41 @@ def save(config: Any, path: Path) -> None:
     files.write(path, json.dumps(to_dict(config), indent=2, ensure_ascii=False) + "\n")
 
 
-def begin(config: Any, run: Path, *, resume: bool, fixed: type | None = None, free: Collection[str] = ()) -> bool:
+def begin(config: Any, run: Path, *, resume: bool, free: Collection[str] = ()) -> bool:
     """Puts the configuration into the folder of a run that begins, and says whether it does; a continued one has it.
 
+    Of a run that was there before no state of training is left, which a later `resume` would take for this one's.
+
     Args:
-        fixed: a record that the configuration inherits, whose fields a continued run must have as they were.
-        free: of these, such as may change, besides `resume`, `device` and `out`.
+        free: fields that may change when a run goes on, besides `resume`, `device` and `out`.
 
     Raises:
-        InputError: one of them differs.
+        InputError: another field differs, or what is there of the run is no configuration.
     """
     path = run / "config.json"
-    begins = not (resume and path.exists())
-    if begins:
+    if not (resume and path.exists()):
+        for state in run.rglob("state.safetensors"):
+            within = [folder for folder in state.parents if folder.is_relative_to(run) and folder != run]
+            if not any((folder / "config.json").exists() for folder in within):  # else it is of a run inside this one
+                state.unlink(missing_ok=True)
         save(config, path)
-    elif fixed is not None:
-        before, now = json.loads(path.read_text(encoding="utf-8")), to_dict(config)
-        names = {field.name for field in dataclasses.fields(fixed)} - {"resume", "device", "out", *free}
-        changed = [name for name in before if name in names and before[name] != now[name]]
-        if changed:
-            told = "; ".join(f"--{name.replace('_', '-')} {before[name]}, now {now[name]}" for name in changed)
-            raise InputError(f"the run in {run} began with {told}: resume it with the same, or start another elsewhere")
-    return begins
+        return True
+    before, now = _values(path), to_dict(config)
+    changed = [
+        name for name in before if name in now and name not in _MAY_CHANGE | {*free} and before[name] != now[name]
+    ]
+    if changed:
+        told = "; ".join(f"--{name.replace('_', '-')} {before[name]}, now {now[name]}" for name in changed)
+        raise InputError(f"the run in {run} began with {told}: resume it with the same, or start another elsewhere")
+    return False
 
 
 def load(config_type: type[C], path: Path) -> C:
     """A key that is not in the file takes its default; a key that is no field is refused."""
+    return from_dict(config_type, _values(path), where=str(path))
+
+
+def _values(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -134,7 +144,7 @@ def load(config_type: type[C], path: Path) -> C:
         raise InputError(f"{path} is not JSON ({error}); expected a JSON object of flag values") from None
     if not isinstance(values, dict):
         raise InputError(f"{path} holds a {type(values).__name__}; expected a JSON object of flag values")
-    return from_dict(config_type, values, where=str(path))
+    return values
 
 
 def to_dict(config: Any) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def fit(
                 run.finished = run.over
             if run.due or run.just_fixed or stop:
                 run.save()
-            if stop and not run.finished:
+            if stop or (run.due and run.asked(bool(asked))):  # also while it validated
                 raise KeyboardInterrupt(
                     f"stopped after step {run.history.steps}, saved in {out}; run again with --resume to continue"
                 )

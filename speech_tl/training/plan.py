@@ -71,6 +71,13 @@ def check(plan: Plan, *, batches_per_epoch: int | None) -> None:
     for name in ("accumulate", "validate_every", "log_every", "max_nonfinite"):
         if getattr(plan, name) < 1:
             raise InputError(f"{name} is {getattr(plan, name)}: it must be 1 or more")
+    if not math.isfinite(getattr(plan, budgets[0])):
+        raise InputError(f"a budget of {getattr(plan, budgets[0])} {budgets[0]} never ends: give a number")
+    if not 0 < plan.peak_rate < math.inf:
+        raise InputError(f"peak_rate is {plan.peak_rate}: a learning rate is above 0, such as 0.001")
+    for name in ("clip_norm", "weight_decay", "warmup_steps", "patience"):
+        if not 0 <= (value := getattr(plan, name) or 0) < math.inf:
+            raise InputError(f"{name} is {value}: it must be 0 or more")
     if not 0 <= plan.average < 1:
         raise InputError(f"average is {plan.average}: a decay is from 0 (no average) to below 1, such as 0.999")
 

@@ -167,6 +167,10 @@ class Run:
         self.reporter.advance(self.history.steps, self.total)
         return stop > 0
 
+    def asked(self, asked: bool) -> bool:
+        """True if any rank is to stop."""
+        return self._agree([float(asked)], "sum")[0] > 0
+
     def validate(self, validate: Callable[[Any], float], on_best: Callable[[Any], object] | None) -> None:
         with self._evaluating():
             score = float(validate(self.model)) if self.accelerator.is_main_process else math.nan

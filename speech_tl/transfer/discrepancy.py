@@ -9,8 +9,10 @@ from torch import Tensor
 def coral(source: Tensor, target: Tensor) -> Tensor:
     """‖cov(source) − cov(target)‖² / (4 D²) (Sun & Saenko, "Deep CORAL", 2016).
 
-    source: (B, D), target: (B', D), at least two rows each.
+    source: (B, D), target: (B', D). A single row has no covariance: 0, whatever is on the other side.
     """
+    if min(len(source), len(target)) < 2:
+        return 0 * (source.float().sum() + target.float().sum())
     width = source.shape[1]
     return (_covariance(source) - _covariance(target)).square().sum() / (4 * width**2)
 

@@ -89,23 +89,34 @@ def test_a_required_field(tmp_path: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Method:
+class Asked:
     rate: float = 0.1
     device: str = "auto"
-
-
-@dataclass(frozen=True)
-class Asked(Method):
     beam: int = 1
 
 
 def test_a_run_goes_on_as_it_began(tmp_path: Path) -> None:
     """Where it runs and what is asked of it may change, how it is trained may not; a run that starts over may all."""
-    assert begin(Asked(), tmp_path, resume=True, fixed=Method), "nothing was there"
-    assert not begin(Asked(device="cpu", beam=5), tmp_path, resume=True, fixed=Method)
-    with pytest.raises(InputError, match=r"began with --rate 0\.1, now 0\.2: resume it with the same"):
-        begin(Asked(rate=0.2), tmp_path, resume=True, fixed=Method)
-    assert begin(Asked(rate=0.2), tmp_path, resume=False, fixed=Method)
+    assert begin(Asked(), tmp_path, resume=True, free=["beam"]), "nothing was there"
+    assert not begin(Asked(device="cpu", beam=5), tmp_path, resume=True, free=["beam"])
+    with pytest.raises(InputError, match=r"began with --rate 0\.1, now 0\.2; --beam 1, now 5: resume it with the same"):
+        begin(Asked(rate=0.2, beam=5), tmp_path, resume=True)
+    assert begin(Asked(rate=0.2), tmp_path, resume=False)
+    (tmp_path / "config.json").write_text("{", encoding="utf-8")
+    with pytest.raises(InputError, match=r"config\.json is not JSON"):
+        begin(Asked(), tmp_path, resume=True)
+
+
+def test_a_run_that_begins_finds_no_state_of_another(tmp_path: Path) -> None:
+    """Neither its own nor that of a later stage; a run of its own inside the folder keeps its state."""
+    for place in (".", "systems/plain", "voice/adaptations/head"):
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        (tmp_path / place / "state.safetensors").touch()
+    (tmp_path / "voice" / "config.json").touch()
+    begin(Asked(), tmp_path, resume=False)
+    assert [str(file.parent.relative_to(tmp_path)) for file in tmp_path.rglob("state.safetensors")] == [
+        "voice/adaptations/head"
+    ]
 
 
 def test_fingerprint() -> None:

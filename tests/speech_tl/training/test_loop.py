@@ -118,6 +118,18 @@ def test_an_interrupt_finishes_the_step_and_saves(tiny: ModuleType, tmp_path: Pa
     assert resumed.losses == train(tiny, tmp_path / "whole").losses
 
 
+def test_an_interrupt_of_the_last_validation_is_heard(tiny: ModuleType, tmp_path: Path) -> None:
+    """What was trained is saved, and the one who asked is told; the next call has nothing left to do."""
+
+    def interrupted(model: nn.Module) -> float:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return 1.0
+
+    with pytest.raises(KeyboardInterrupt, match="--resume"):
+        train(tiny, tmp_path / "stopped", validate=interrupted, steps=4, validate_every=4)
+    assert train(tiny, tmp_path / "stopped", resume=True, steps=4, validate_every=4).steps == 4
+
+
 def test_two_ranks_compute_what_one_does(tiny: ModuleType, tmp_path: Path) -> None:
     """Shares of 3 + 2, 2 + 2 and 1 + 0 items; each batch passes one of the two heads."""
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
@@ -332,6 +344,9 @@ def test_resume_refuses_another_plan_or_model(tiny: ModuleType, tmp_path: Path) 
         ({"steps": 0}, "a budget of 0 steps trains nothing"),
         ({"accumulate": 0}, "accumulate is 0: it must be 1 or more"),
         ({"average": 1.0}, "average is 1.0"),
+        ({"peak_rate": -1.0}, "peak_rate is -1.0: a learning rate is above 0"),
+        ({"clip_norm": -1.0}, "clip_norm is -1.0: it must be 0 or more"),
+        ({"steps": None, "epochs": float("inf")}, "a budget of inf epochs never ends"),
         ({"device": "gpu"}, "unknown device 'gpu'"),
     ],
 )

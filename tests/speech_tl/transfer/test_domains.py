@@ -60,6 +60,7 @@ def test_coral_by_hand() -> None:
     source, target = torch.tensor([[0.0], [2.0]]), torch.tensor([[10.0], [14.0]])
     assert coral(source, target).item() == pytest.approx(9)
     assert coral(source, source + 7).item() == 0
+    assert coral(source[:1], source).item() == 0, "one row has no covariance"
 
 
 def test_mmd_by_hand() -> None:
