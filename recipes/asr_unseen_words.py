@@ -23,6 +23,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 from pathlib import Path
 
 from speech_tl import flags, unseen_words
@@ -73,9 +74,9 @@ def main(config: Config) -> Report:
     began = time.monotonic()
     chosen(config.device)
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
-    if config.handicap is not None and not config.handicap >= 0:
+    if config.handicap is not None and not 0 <= config.handicap < inf:
         raise InputError(f"--handicap {config.handicap:g}: expected nats a frame, 0 or more")
-    if not config.label_prior >= 0:
+    if not 0 <= config.label_prior < inf:
         raise InputError(f"--label-prior {config.label_prior:g}: expected a share of log p(sound), such as 0.3, or 0")
     sources = dict(flags.language_and_source(value) for value in config.phones)
 
@@ -83,6 +84,8 @@ def main(config: Config) -> Report:
     data = flags.prepared(config, seed=config.seed, made_in=config.out.parent, tiny=config.tiny, untested=True)
     tested = [code for code, language in data.items() if len(language.test)]
     asked = _by_language(config.hold_out, tested, flag="--hold-out")
+    if not asked:
+        raise InputError("--hold-out names no words: expected how many, or a file of them")
     dictionaries = _by_language(config.distractors, asked, flag="--distractors")
     for code in asked:
         if code not in sources:
@@ -98,7 +101,7 @@ def main(config: Config) -> Report:
     known = {code: {u.text for u in rest[code].train.utterances} for code in held}
     tests = {code: _told_apart(data[code].test, known[code], words) for code, words in held.items()}
     lexica = {
-        code: _lexica(config, tests[code], spelled[code], words, dictionaries.get(code), spell)
+        code: _lexica(config, data[code], tests[code], spelled[code], words, dictionaries.get(code), spell)
         for code, words in held.items()
     }
     notes = (
@@ -145,9 +148,10 @@ def main(config: Config) -> Report:
 
 def _by_language(values: Sequence[str], languages: Collection[str], *, flag: str) -> dict[str, str]:
     """`("arb=8", "eng=10")` -> what is said of each; a value without a language is of the only one there is."""
-    found = {}
+    found: dict[str, str] = {}
     for value in values:
-        code, _, what = value.rpartition("=")
+        code, equals, what = value.partition("=")
+        code, what = (code, what) if equals else ("", value)
         if not languages:
             raise InputError(f"{flag} {value}: no language has test clips; give a corpus with --data")
         if not code and len(languages) > 1:
@@ -155,20 +159,22 @@ def _by_language(values: Sequence[str], languages: Collection[str], *, flag: str
         code = code or next(iter(languages))
         if code not in languages:
             raise unknown_name("language", code, languages, where=flag)
+        if code in found:
+            raise InputError(f"{flag} says of {code} both {found[code]} and {what}; give one of them")
         found[code] = what
     return found
 
 
 def _held(what: str, language: Language, *, seed: int) -> tuple[str, ...]:
     """The words of a file, or so many drawn by seed from those that are both trained on and tested."""
-    if what.isdigit():
+    if what.isdecimal():
         present = {u.text for u in language.train.utterances} & {u.text for u in language.test.utterances}
         return unseen_words.drawn(present, int(what), seed=seed)
     try:
-        lines = Path(what).read_text(encoding="utf-8").splitlines()
+        lines = Path(what).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--hold-out {what}: neither a number nor a file of words ({error})") from None
-    words = tuple(sorted({line.strip() for line in lines if line.strip()}))
+    words = tuple(sorted({language.normaliser(line) for line in lines if line.strip()}))
     if not words:
         raise InputError(f"--hold-out {what} is empty: expected words, one on each line")
     for word in words:
@@ -186,13 +192,19 @@ def _told_apart(clips: Clips, known: Collection[str], held: Collection[str]) -> 
 
 
 def _lexica(
-    config: Config, clips: Clips, said: Mapping[str, str], held: Sequence[str], dictionary: str | None, spell: Known
+    config: Config,
+    language: Language,
+    clips: Clips,
+    said: Mapping[str, str],
+    held: Sequence[str],
+    dictionary: str | None,
+    spell: Known,
 ) -> tuple[Lexicon, ...]:
     """The words that are tested, and the same with distractors where there is a dictionary."""
     own = Lexicon({word: (said[word],) for word in sorted({u.text for u in clips.utterances})})
     if dictionary is None:
         return (own,)
-    found = read(dictionary, spell=spell)
+    found = read(dictionary, normalise=language.normaliser, spell=spell)
     return own, own + unseen_words.distractors(found, own, held, config.distractor_count, seed=config.seed)
 
 

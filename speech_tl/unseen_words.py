@@ -20,6 +20,7 @@ from torch import Tensor
 from speech_tl.data.clips import Clips
 from speech_tl.data.preparation import Language
 from speech_tl.data.splits import draw
+from speech_tl.data.text import UNSPACED
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.models.ctc import MultilingualCTC
 from speech_tl.models.decoding import greedy
@@ -31,8 +32,6 @@ from speech_tl.phonology.phones import segments
 from speech_tl.phonology.units import Units
 from speech_tl.zero_shot.compatibility import harmonic_mean
 
-UNSPACED = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
-"""Letters of Thai, Lao, Japanese and Chinese."""
 HANDICAPS = tuple(step / 40 for step in range(25))
 """Nats a frame, from 0 to 0.6."""
 
@@ -72,7 +71,7 @@ def without(language: Language, held: Collection[str]) -> Language:
 
 def _says(text: str, word: str) -> bool:
     """Whether the word is in the text; in scripts without spaces, as a part of it."""
-    return word in text if UNSPACED.search(word) else f" {word} " in f" {text} "
+    return word in text if re.search(f"[{UNSPACED}]", word) else f" {word} " in f" {text} "
 
 
 def as_sounds(language: Language, said: Mapping[str, str], units: Units) -> Language:
@@ -212,32 +211,43 @@ def rows(
     def by_tree(lexicon: Lexicon) -> Answers:
         return look_up(heard, clips, prefix_tree(lexicon, units=units.encode), handicap=handicap)
 
-    among_all, among_unseen, pairs = by_tree(lexicon), by_tree(only), rivals(held, lexicon, units)
+    def by_edits(lexicon: Lexicon) -> Answers:
+        return nearest(heard, clips, lexicon, units)
+
+    pairs = rivals(held, lexicon, units)
+    twos = {word: lexicon.of((word, rival)) for word, rival in pairs.items()}
+    all_, unseen = by_tree(lexicon), by_tree(only)
+    paired = _by_word(all_, {word: by_tree(two) for word, two in twos.items()})
     found: list[dict[str, float | int | str]] = [
-        {"search": "tree", "handicap": nats, **row(handicapped(among_all, known, nats), among_unseen, pairs, lexicon)}
+        {
+            "search": "tree",
+            "handicap": nats,
+            **row(handicapped(all_, known, nats), unseen, handicapped(paired, known, nats), held, lexicon),
+        }
         for nats in dict.fromkeys((0.0, handicap))
     ]
-    by_edits, unseen_by_edits = nearest(heard, clips, lexicon, units), nearest(heard, clips, only, units)
-    return [*found, {"search": "edit_distance", "handicap": 0.0, **row(by_edits, unseen_by_edits, pairs, lexicon)}]
+    all_, paired = by_edits(lexicon), _by_word(all_, {word: by_edits(two) for word, two in twos.items()})
+    last = row(all_, by_edits(only), paired, held, lexicon)
+    return [*found, {"search": "edit_distance", "handicap": 0.0, **last}]
 
 
 def row(
-    among_all: Answers, among_unseen: Answers, pairs: Mapping[str, str], lexicon: Lexicon
+    among_all: Answers, among_unseen: Answers, among_two: Answers, held: Collection[str], lexicon: Lexicon
 ) -> dict[str, float | int]:
     """Of the table `words`: accuracies in percent, over clips.
 
     Args:
         among_all: looked up in `lexicon`, all of it.
         among_unseen: looked up in the held-out words alone.
-        pairs: held-out word -> the word that it is most easily taken for.
+        among_two: each clip of a held-out word looked up in that word and its rival, of two the only choice.
     """
-    unseen = [said in pairs for said in among_all.said]
+    unseen = [said in held for said in among_all.said]
     seen_accuracy, unseen_accuracy = _accuracies(among_all, unseen)
     return {
         "seen_accuracy": seen_accuracy,
         "unseen_accuracy": unseen_accuracy,
         "unseen_among_unseen": _accuracies(among_unseen, unseen)[1],
-        "unseen_against_nearest": _accuracies(_paired(among_all, pairs), unseen)[1],
+        "unseen_against_nearest": _accuracies(among_two, unseen)[1],
         "harmonic_mean": harmonic_mean(seen_accuracy, unseen_accuracy),
         "lexicon_size": len(lexicon),
         "seen_clips": len(unseen) - sum(unseen),
@@ -268,13 +278,10 @@ def decoding(
     return rows
 
 
-def _paired(answers: Answers, pairs: Mapping[str, str]) -> Answers:
-    """The same, for every word that has one the answers cut down to it and its rival."""
-    heard = tuple(
-        tuple(each for each in own if said not in pairs or each.word in (said, pairs[said]))
-        for said, own in zip(answers.said, answers.heard, strict=True)
-    )
-    return replace(answers, heard=heard)
+def _by_word(answers: Answers, own: Mapping[str, Answers]) -> Answers:
+    """The same, the clips of each of these words answered by its own search."""
+    heard = (own.get(said, answers).heard[at] for at, said in enumerate(answers.said))
+    return replace(answers, heard=tuple(heard))
 
 
 def _accuracies(answers: Answers, unseen: Sequence[bool]) -> tuple[float, float]:
@@ -311,7 +318,7 @@ def distractors(dictionary: Lexicon, own: Lexicon, held: Sequence[str], count: i
         fitting = tuple(said for said in pronunciations if len(segments(said)) in lengths and said not in taken)
         if fitting and word not in own.entries:
             found[word] = fitting
-    if len(found) < count:
+    if not 1 <= count <= len(found):
         raise InputError(f"{count} distractors asked for, and {len(found)} words of the dictionary are of such length")
     chosen = sorted(found, key=lambda word: draw(word, seed))[:count]
     return Lexicon({word: found[word] for word in chosen})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from speech_tl.data import espeak
 from speech_tl.data.manifest import Utterance
-from speech_tl.errors import unknown_name
+from speech_tl.errors import InputError, unknown_name
 from speech_tl.phonology import pinyin
 from speech_tl.phonology.lexicon import read
 from speech_tl.phonology.sounds import Spell, sound_classes
@@ -50,7 +50,10 @@ def pronunciations(
         ipa = {text: _cell(utterance, column, flag=flag) for text, utterance in texts.items()}
         if source.startswith(PINYIN):
             ipa = {text: pinyin.ipa(said, where=f"{column} for {text!r}") for text, said in ipa.items()}
-    return {text: spell(said, where=f"{source} for {text!r}") for text, said in ipa.items()}
+    spelled = {text: spell(said, where=f"{source} for {text!r}") for text, said in ipa.items()}
+    if silent := [text for text, said in spelled.items() if text and not said]:
+        raise InputError(f"{flag}: {source} has no sound for {silent[0]!r} and {len(silent) - 1} other texts")
+    return spelled
 
 
 def _cell(utterance: Utterance, column: str, *, flag: str) -> str:

@@ -30,6 +30,10 @@ CHILLUS = (
 )
 
 
+UNSPACED = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+"""Letters of Thai, Lao, Japanese and Chinese, for a set in a regular expression: scripts without spaces."""
+
+
 @dataclass(frozen=True)
 class Normaliser:
     """Text to the text that is learned; calling it twice changes nothing more."""

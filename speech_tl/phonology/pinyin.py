@@ -45,8 +45,8 @@ def ipa(pinyin: str, *, where: str = "") -> str:
         InputError: something that is no syllable of Mandarin, or characters where pypinyin is not installed.
     """
     plain = _without_characters(pinyin).lower().replace("u:", "ü").replace("v", "ü")
-    plain = "".join(sign for sign in plain if not unicodedata.category(sign).startswith("P"))
-    return "".join(_syllable(found, pinyin, where) for found in _SYLLABLE.finditer("".join(plain.split())))
+    parted = "".join(" " if unicodedata.category(sign).startswith("P") else sign for sign in plain)
+    return "".join(_syllable(found, pinyin, where) for part in parted.split() for found in _SYLLABLE.finditer(part))
 
 
 def _without_characters(text: str) -> str:

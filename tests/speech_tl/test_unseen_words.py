@@ -27,6 +27,7 @@ from speech_tl.unseen_words import (
     never_heard,
     rivals,
     row,
+    rows,
     without,
 )
 
@@ -103,12 +104,25 @@ def test_accuracies_by_hand() -> None:
     """c is unseen: among all, a and b are right two times of three and c never; among the unseen c once of twice."""
     only = replace(ANSWERS, heard=(*[heard(c=-1)] * 4, ()))
     lexicon = Lexicon({"a": ("a",), "b": ("b",), "c": ("k",)})
-    found = row(ANSWERS, only, {"c": "b"}, lexicon)
+    two = replace(ANSWERS, heard=(*ANSWERS.heard[:3], heard(c=-2, b=-3), heard(b=-1, c=-2)))
+    found = row(ANSWERS, only, two, ["c"], lexicon)
     assert found["seen_accuracy"] == pytest.approx(200 / 3)
     assert (found["unseen_accuracy"], found["harmonic_mean"], found["unseen_among_unseen"]) == (0, 0, 50)
-    assert found["unseen_against_nearest"] == 50, "b is no answer where a was best, and where none is"
+    assert found["unseen_against_nearest"] == 50
     assert (found["lexicon_size"], found["seen_clips"], found["unseen_clips"]) == (3, 3, 2)
     assert ANSWERS.best == ["a", "b", "b", "a", ""]
+
+
+def test_a_word_and_its_rival_are_a_choice_of_two(language: Language) -> None:
+    """Frames that plainly say a third word, so that a beam over all words keeps neither, and b a little more than c."""
+    units, lexicon = Units(("<blank>", "a", "b", "c", "d")), Lexicon({"ab": ("ab",), "ac": ("ac",), "dad": ("dad",)})
+    said = torch.full((6, 5), -30.0)
+    for at, unit in enumerate((4, 0, 1, 0, 4, 0)):
+        said[at, unit] = 0.0
+    said[:, 2] += 0.001
+    clips = Clips.of([replace(language.test.utterances[0], text="ab")], [language.test[0]], 8000)
+    tree, edits = rows([said.log_softmax(-1)], clips, lexicon, units, held=["ab"], known={"ac", "dad"}, handicap=0.0)
+    assert (tree["unseen_accuracy"], tree["unseen_against_nearest"], edits["search"]) == (0, 100, "edit_distance")
 
 
 def test_a_handicap_lets_unseen_words_win() -> None:

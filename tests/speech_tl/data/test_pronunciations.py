@@ -67,6 +67,12 @@ def test_a_text_is_read_as_it_was_written_and_as_it_was_first_said() -> None:
     assert pronunciations(two, "ipa", normalise=normaliser("fin"), spell=phones) == {"ja": "ja"}
 
 
+def test_a_text_without_a_sound() -> None:
+    silent = [Utterance("a.wav", text, "fin", "s", extra=(("ipa", ipa),)) for text, ipa in (("ja", "ja"), ("ei", ""))]
+    with pytest.raises(InputError, match="--phones: ipa has no sound for 'ei' and 0 other texts"):
+        pronunciations(silent, "ipa", normalise=normaliser("fin"), spell=phones)
+
+
 def test_a_lexicon_of_words(tmp_path: Path) -> None:
     file = tmp_path / "words.tsv"
     file.write_text("Trys\ttʲrʲˈiːs\nį\tiː\nkairę\tkairæː\nį\tin\n", encoding="utf-8")

@@ -20,6 +20,8 @@ from speech_tl.phonology.pinyin import ipa
         ("xue2", "ɕɥe˧˥"),
         ("lv4se4", "ly˥˩sɤ˥˩"),
         ("er2 a5 o", "aɻ˧˥ao"),
+        ("xi1'an1, peng2you hao3", "ɕi˥an˥pʰəŋ˧˥jouxau˨˩˦"),
+        ("xi an", "ɕian"),
         ("ng4 m2", "ŋ̩˥˩m̩˧˥"),
         ("wo3 wei4 yong4", "wo˨˩˦wei˥˩jʊŋ˥˩"),
     ],
