@@ -194,6 +194,13 @@ def _language(
     config: Config, model: ctc.MultilingualCTC, *, minutes: float | None = None, speakers: int | None = None
 ) -> Language:
     """The new language with so much of its training speech; the test clips are always the same."""
+    for flag, asked in (
+        ("train-minutes", minutes),
+        ("train-speakers", speakers),
+        ("test-speakers", config.test_speakers),
+    ):
+        if asked is not None and not asked > 0:
+            raise InputError(f"--{flag} {asked:g}: expected a number above 0")
     division = Division(
         train_speakers={"": speakers} if speakers else None,
         test_speakers={"": config.test_speakers} if config.test_speakers else None,

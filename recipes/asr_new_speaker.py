@@ -37,7 +37,7 @@ from speech_tl.data.preparation import divided
 from speech_tl.data.text import normaliser
 from speech_tl.device import chosen
 from speech_tl.errors import InputError, unknown_name
-from speech_tl.evaluate import Evaluation, division_of, evaluate
+from speech_tl.evaluate import Evaluation, division_of, evaluate, heard_by
 from speech_tl.models import changes, ctc, voices
 from speech_tl.pseudo_labels import pseudo_labelled
 from speech_tl.recommendation import distance, for_voice
@@ -49,7 +49,19 @@ from speech_tl.training.config import command
 STRANGE = 80.0
 """Character error (%) of the unadapted model from which enrolment is doubted: a voice alone costs less."""
 
-ASKED = ("speakers", "methods", "seconds", "carry", "source", "replay", "pseudo_labels", "seed")
+ASKED = (
+    "data",
+    "language",
+    "unheard_texts",
+    "speakers",
+    "methods",
+    "seconds",
+    "carry",
+    "source",
+    "replay",
+    "pseudo_labels",
+    "seed",
+)
 """Flags that may change when a run goes on: a voice file is taken as it is only if it was made from the same."""
 
 
@@ -62,7 +74,7 @@ class Config(flags.Run):
     language: str = ""
     """Of the recordings; may be left out where they hold one."""
     speakers: tuple[str, ...] = ()
-    """Whose voices are learned, each for itself; all that the recordings hold if none."""
+    """Whose voices are learned, each for itself; all that the checkpoint was not trained on if none."""
     methods: tuple[Method | Literal["auto"], ...] = ("unadapted", "auto")
     """Ways to adapt; auto goes by how much there is and, with --source, how far the voice is from those it knows."""
     seconds: tuple[float, ...] = (30.0,)
@@ -96,14 +108,19 @@ def main(config: Config) -> Report:
 
     # Data
     language, utterances = _recordings(config.data, config.language, model)
+    spoken = _of(config.speakers, utterances, config.data) if config.speakers else _new(config, utterances, language)
     found = sessions(
-        _writable(_of(config.speakers, utterances, config.data), model, language),
+        _writable(spoken, model, language),
         seconds=max(config.seconds),
         unheard_texts=config.unheard_texts,
         seed=config.seed,
     )
     carried = _in_other_language(config, model, [session.speaker for session in found])
     others, trained = _source(config, model, language)
+    adapted_to = {session.speaker for session in found}
+    trained = tuple(u for u in trained if u.speaker not in adapted_to)  # or their test clips would be replayed
+    if config.replay and not trained:
+        raise InputError("--replay: the checkpoint was trained on no other voice than those it is to learn")
     source, replay = _clips(model, others), _examples(model, trained) if config.replay else None
     known = _heard(model, source)
 
@@ -160,11 +177,23 @@ def _recordings(data: Sequence[str], language: str, model: ctc.MultilingualCTC) 
 
 
 def _of(speakers: Sequence[str], utterances: Sequence[Utterance], data: Sequence[str]) -> list[Utterance]:
-    """Only of these speakers, or of all where none is named."""
+    """Only of these speakers."""
     for speaker in speakers:
         if speaker not in (present := {u.speaker for u in utterances}):
             raise unknown_name("speaker", speaker, present, where=" ".join(data))
-    return [u for u in utterances if u.speaker in speakers or not speakers]
+    return [u for u in utterances if u.speaker in speakers]
+
+
+def _new(config: Config, utterances: Sequence[Utterance], language: str) -> list[Utterance]:
+    """Of the speakers on whom the checkpoint was neither trained nor chosen."""
+    keys = heard_by(config.checkpoint, language)
+    known = {u.speaker for u in utterances if u.key in keys}
+    found = [u for u in utterances if u.speaker not in known]
+    if not found:
+        raise InputError(f"the checkpoint was trained on every speaker of {language} there; name some with --speakers")
+    if known:
+        print(f"left out, known to the checkpoint: {', '.join(sorted(known))}; --speakers names them", file=sys.stderr)
+    return found
 
 
 def _writable(utterances: Sequence[Utterance], model: ctc.MultilingualCTC, language: str) -> list[Utterance]:

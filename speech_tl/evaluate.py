@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from speech_tl import files
+from speech_tl.data import split_files
 from speech_tl.data.batches import frames_needed
 from speech_tl.data.clips import Clips
 from speech_tl.data.manifest import Utterance, read
@@ -185,6 +186,15 @@ def splits_of(checkpoint: Path) -> Path | None:
     folder = checkpoint.resolve()
     places = (folder, *list(folder.parents)[:3])
     return next((place / "splits.json" for place in places if (place / "splits.json").is_file()), None)
+
+
+def heard_by(checkpoint: Path, language: str) -> frozenset[str]:
+    """Keys of the recordings of a language that a checkpoint was trained or chosen on; none where nobody knows."""
+    file = splits_of(checkpoint)
+    if file is None or language not in split_files.languages(file):
+        return frozenset()
+    train, valid, _ = split_files.read(file, language)
+    return frozenset((*train, *valid))
 
 
 def division_of(checkpoint: Path) -> Division:

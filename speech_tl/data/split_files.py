@@ -22,23 +22,41 @@ def write(path: str | Path, languages: Mapping[str, Mapping[str, Any]]) -> None:
     files.write(Path(path), json.dumps(stored, ensure_ascii=False, indent=1))
 
 
+def languages(path: Path) -> list[str]:
+    """Those that a split file divides."""
+    return list(_stored(path))
+
+
 def read(path: Path, language: str) -> tuple[list[str], list[str], list[str]]:
     """The keys of a language's three parts, each recording in one part only."""
+    stored = _stored(path)
+    if language not in stored:
+        raise unknown_name("language", language, stored, where=str(path))
     try:
-        stored: Any = json.loads(path.read_text(encoding="utf-8"))
-        version, languages = stored["format"], stored["languages"]
-        if version != FORMAT:
-            raise InputError(f"{path}: split file of format {version}, expected {FORMAT}; make the split again")
-        if language not in languages:
-            raise unknown_name("language", language, languages, where=str(path))
-        train, valid, test = ([str(key) for key in languages[language][part]] for part in PARTS)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path}: not a split file ({type(error).__name__}: {error}); expected "
-            '{"format": 1, "languages": {LANGUAGE: {"train": [KEY, ...], "valid": [...], "test": [...]}}}'
-        ) from None
+        train, valid, test = ([str(key) for key in stored[language][part]] for part in PARTS)
+    except (KeyError, TypeError) as error:
+        raise _no_split(path, error) from None
     if twice := [key for key, count in Counter([*train, *valid, *test]).items() if count > 1]:
         raise InputError(f"{path}: {len(twice)} recordings of {language} are named twice: {', '.join(twice[:3])}")
     return train, valid, test
+
+
+def _stored(path: Path) -> dict[str, Any]:
+    """Language -> its parts, as they are in the file."""
+    try:
+        stored: Any = json.loads(path.read_text(encoding="utf-8"))
+        version, found = stored["format"], stored["languages"]
+        if version != FORMAT:
+            raise InputError(f"{path}: split file of format {version}, expected {FORMAT}; make the split again")
+        return {str(language): found[language] for language in found}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise _no_split(path, error) from None
+
+
+def _no_split(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{path}: not a split file ({type(error).__name__}: {error}); expected "
+        '{"format": 1, "languages": {LANGUAGE: {"train": [KEY, ...], "valid": [...], "test": [...]}}}'
+    )

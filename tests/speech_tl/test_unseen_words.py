@@ -181,6 +181,8 @@ def test_distractors_are_as_long_as_what_they_distract_from() -> None:
     assert set(distractors(dictionary, own, ["kala"], 2, seed=0).entries) == {"pala", "pal"}
     with pytest.raises(InputError, match="3 distractors asked for, and 2 words of the dictionary"):
         distractors(dictionary, own, ["kala"], 3, seed=0)
+    with pytest.raises(InputError, match="0 distractors asked for"):
+        distractors(dictionary, own, ["kala"], 0, seed=0)
 
 
 def test_clips_are_looked_up(language: Language) -> None:
