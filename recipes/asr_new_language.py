@@ -31,7 +31,7 @@ from speech_tl.data.manifest import read
 from speech_tl.data.preparation import Division, Language, prepare
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
-from speech_tl.evaluate import Evaluation, division_of, evaluate
+from speech_tl.evaluate import Evaluation, division_of, evaluate, splits_of
 from speech_tl.languages import Method
 from speech_tl.models import ctc
 from speech_tl.models.ctc_config import PHONE_HEAD
@@ -103,10 +103,7 @@ def main(config: Config) -> Report:
     print("\n".join(each.description for each in amounts.values()), file=sys.stderr)
 
     # Transfer and train
-    if configuration.begin(
-        config, config.out, resume=config.resume, free=("methods", "train_minutes", "train_speakers")
-    ):
-        splits.save({each.code: each.split for each in amounts.values()}, config.out / "splits.json")
+    configuration.begin(config, config.out, resume=config.resume, free=("methods", "train_minutes", "train_speakers"))
     steps = 8 if config.tiny else config.steps
     plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=min(steps, config.validate_every), average=0.99)
     settings = Settings(
@@ -123,13 +120,16 @@ def main(config: Config) -> Report:
             after = fixed_features(model, language, rate=language.train.sample_rate)
             cells.append(facts(after, known, known, trained_parameters=0, cpu_seconds=0.0))
             continue
+        folder = config.out / f"{method}_{amount}"
+        old = None if method == "scratch" else splits_of(config.checkpoint)
+        splits.save({language.code: language.split}, folder / "splits.json", beside=old)
         learned = languages.learn(
             model,
             language,
             method=method,
             settings=settings,
             plan=plan,
-            folder=config.out / f"{method}_{amount}",
+            folder=folder,
             seed=config.seed,
             replay=source if config.replay else None,
             resume=config.resume,

@@ -286,7 +286,7 @@ def _adapted(
     }
     if config.resume and file.exists() and asked.items() <= (facts := changes.read(file).facts).items():
         return voices.load(model, file), facts
-    adapted, made = speakers.adapt(
+    _, made = speakers.adapt(
         model,
         enrolled,
         method=method,
@@ -298,7 +298,7 @@ def _adapted(
         device=config.device,
     )
     changes.write(file, made)
-    return adapted, made.facts
+    return voices.load(model, file), made.facts  # as whoever gets the file will have it, in 16 bits
 
 
 def _doubt(model: ctc.MultilingualCTC, clips: Clips, speaker: str) -> None:

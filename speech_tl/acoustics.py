@@ -59,6 +59,7 @@ class StackedFbank(nn.Module):
 
     sample_rate = 16000
     hop = 160
+    bins = 80
 
     def lengths(self, samples: Tensor) -> Tensor:
         """(B,) samples -> (B,) stacked frames."""

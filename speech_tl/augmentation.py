@@ -16,7 +16,10 @@ from speech_tl.torchaudio_shim import torchaudio
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How training clips are varied; every width at 0 changes nothing."""
+    """How training clips are varied; every width at 0 changes nothing.
+
+    Warp, tempo, colour and masks are of a spectrum: an encoder that reads the waveform itself is spared them.
+    """
 
     edges: float = 0.0
     """Longest stretch of its own background that a clip gets before or behind it, in seconds; as often one is cut."""
@@ -51,14 +54,19 @@ class Augmentation:
         audio, samples = change_speed(audio, samples, factor)
         if self.noise:
             audio = add_noise(audio, samples, self.noise)
+        if isinstance(front, Waveform):
+            features, lengths = front(audio, samples)
+            return features, lengths
         warp = around_one(self.warp, size, audio.device) if self.warp else None
         features, lengths = front(audio, samples, warp)
         if self.tempo:
             features, lengths = change_tempo(features, lengths, around_one(self.tempo, size, audio.device))
         if self.colour:
-            features = recolour(features, lengths, self.colour)
+            features = recolour(features, lengths, self.colour, bins=front.bins)
         if self.frequency_mask or self.time_mask:
-            features = spec_augment(features, lengths, bands=self.frequency_mask, stretch=self.time_mask)
+            features = spec_augment(
+                features, lengths, bins=front.bins, bands=self.frequency_mask, stretch=self.time_mask
+            )
         return features, lengths
 
 
@@ -145,11 +153,16 @@ def change_tempo(features: Tensor, lengths: Tensor, factor: Tensor) -> tuple[Ten
     return stretched * mask(reach, stretched.shape[1]).unsqueeze(2), reach
 
 
-def recolour(features: Tensor, lengths: Tensor, width: float) -> Tensor:
-    """(B, T, F) plus a sum of four cosines over the bins, the slowest (a change of level) the largest."""
-    place = torch.linspace(0, torch.pi, features.shape[2], device=features.device)
-    waves = torch.stack([torch.cos(k * place) / (k + 0.5) for k in range(4)])  # (4, F)
+def recolour(features: Tensor, lengths: Tensor, width: float, *, bins: int) -> Tensor:
+    """(B, T, F) plus a sum of four cosines over the bins, the slowest (a change of level) the largest.
+
+    Args:
+        bins: of one frame, of which F may hold several side by side.
+    """
+    place = torch.linspace(0, torch.pi, bins, device=features.device)
+    waves = torch.stack([torch.cos(k * place) / (k + 0.5) for k in range(4)])  # (4, bins)
     tint = width * torch.randn(len(features), 4, device=features.device) @ waves
+    tint = tint.repeat(1, features.shape[2] // bins)
     return features + tint.unsqueeze(1) * mask(lengths, features.shape[1]).unsqueeze(2)
 
 
@@ -161,17 +174,21 @@ def add_noise(audio: Tensor, samples: Tensor, share: float) -> Tensor:
     return audio + gain * torch.randn_like(audio)
 
 
-def spec_augment(features: Tensor, lengths: Tensor, *, bands: int, stretch: float) -> Tensor:
-    """Two masked bands and two masked stretches per utterance, filled with the mean (0 after normalising)."""
-    size = features.shape[1]
+def spec_augment(features: Tensor, lengths: Tensor, *, bins: int, bands: int, stretch: float) -> Tensor:
+    """Two masked bands and two masked stretches per utterance, filled with the mean (0 after normalising).
+
+    Args:
+        bins: of one frame, of which (B, T, F) features may hold several side by side.
+    """
+    size, band = features.shape[1], torch.arange(features.shape[2], device=features.device) % bins
     for _ in range(2):
         for axis, limit, extent in (
-            (2, torch.full_like(lengths, bands), torch.full_like(lengths, features.shape[2])),
+            (2, torch.full_like(lengths, bands), torch.full_like(lengths, bins)),
             (1, (lengths * stretch).long(), lengths),
         ):
             width = torch.rand(len(lengths), device=features.device) * (limit + 1)
             start = (torch.rand(len(lengths), device=features.device) * (extent - width)).clamp(min=0)
-            place = torch.arange(features.shape[2] if axis == 2 else size, device=features.device)
+            place = band if axis == 2 else torch.arange(size, device=features.device)
             hidden = (place >= start.unsqueeze(1)) & (place < (start + width).floor().unsqueeze(1))
             features = features.masked_fill(hidden.unsqueeze(1 if axis == 2 else 2), 0.0)
     return features

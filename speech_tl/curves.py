@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from speech_tl.report import Figure, curves
-from speech_tl.results import Evaluation, Row, compare, grouped
+from speech_tl.results import Evaluation, Result, Row, compare, grouped
 from speech_tl.transfer.transferability import Cut
 
 
@@ -219,13 +219,25 @@ def _row(case: str, method: str, amount: float, seed: int, cells: Sequence[Cell]
 
 
 def _pool(cells: Sequence[Cell], side: str) -> Evaluation:
-    """One evaluation of all; an utterance that several targets share counts once for each."""
-    return Evaluation(
-        tuple(
-            replace(result, key=f"{cell.target}/{result.key}")
-            for cell in cells
-            for result in getattr(cell, side).results
-        )
+    """One evaluation of all: each target's own utterances, and each of the source once, its errors added up.
+
+    After every target the source's utterances are heard anew, which makes no more of them: they are resampled as one.
+    """
+    heard: dict[tuple[str, str], Result] = {}
+    for cell in cells:
+        for result in getattr(cell, side).results:
+            key = f"{cell.target}/{result.key}" if side == "after" else result.key
+            before = heard.get((result.language, key))
+            heard[result.language, key] = _both(before, result) if before else replace(result, key=key)
+    return Evaluation(tuple(heard.values()))
+
+
+def _both(one: Result, other: Result) -> Result:
+    return replace(
+        one,
+        characters=one.characters + other.characters,
+        words=one.words + other.words,
+        utterance=one.utterance + other.utterance,
     )
 
 

@@ -1,15 +1,16 @@
 """The lecture's picture: the features of two domains, before a network learned to see them alike and after."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
-from speech_tl.domains import SIDES, Side
+from speech_tl.domains import SIDES, Look, Side
 from speech_tl.report import Figure
+from speech_tl.transfer.selection import evenly
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -18,10 +19,10 @@ SHOWN = 300
 """Examples of each domain in the picture."""
 
 
-def picture(before: Mapping[Side, Any], after: Mapping[Side, Any], *, method: str, seed: int) -> Figure:
+def picture(before: Mapping[Side, Look], after: Mapping[Side, Look], *, method: str, seed: int) -> Figure:
     """Both domains' features before and after, by principal components and by t-SNE (van der Maaten & Hinton, 2008)."""
     stages = {"the source alone": before, method: after}
-    cut = {name: [np.asarray(own[side], np.float32)[:SHOWN] for side in SIDES] for name, own in stages.items()}
+    cut = {name: [evenly(own[side].features, SHOWN).float().numpy() for side in SIDES] for name, own in stages.items()}
     planes = {
         (name, way): _plane(np.concatenate(rows), way, seed) for name, rows in cut.items() for way in ("PCA", "t-SNE")
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speech_tl.domain_figures import picture
-from speech_tl.domains import RULES, Adapted, Method, Rule, Shift, adapt, chosen_by, distance, looks, started
+from speech_tl.domains import RULES, SIDES, Adapted, Method, Rule, Shift, adapt, chosen_by, distance, started
 from speech_tl.errors import InputError
 from speech_tl.report import Figure
 from speech_tl.results import Evaluation, Row
@@ -49,8 +49,8 @@ def study(
     if not set(methods) - {"target_supervised"}:
         raise InputError("--methods target_supervised alone: expected one that can be chosen, such as source_only")
     body = started(shift, plan=start, folder=folder / "start", seed=seed, resume=resume, device=device)
-    features = looks(shift, body)
-    before = distance(features, seed=seed)
+    looks = {side: shift.look(body, side) for side in SIDES}
+    before = distance(looks, seed=seed)
     found: dict[Method, Adapted] = {}
     for method in methods:
         found[method] = adapt(
@@ -71,7 +71,7 @@ def study(
         found,
         selected,
         tables(shift.name, found, rule=rule, before=before, seed=seed),
-        (picture(features, found[selected].features, method=selected, seed=seed),),
+        (picture(looks, found[selected].looks, method=selected, seed=seed),),
         tuple(filter(None, notes)),
     )
 

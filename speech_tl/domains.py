@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -25,7 +26,7 @@ from speech_tl.transfer.adversarial import DomainClassifier, domain_loss, foolin
 from speech_tl.transfer.discrepancy import coral, matching, mmd
 from speech_tl.transfer.distance import proxy_a_distance
 from speech_tl.transfer.reweighting import weights
-from speech_tl.transfer.selection import entropy, mutual_information, soft_neighbourhood_density
+from speech_tl.transfer.selection import entropy, evenly, mutual_information, soft_neighbourhood_density
 
 Side = Literal["source", "target"]
 SIDES: tuple[Side, ...] = get_args(Side)
@@ -51,7 +52,7 @@ SLOW = 0.2
 SURE = (0.95, 0.8)
 """Self-training believes predictions of at least this probability, at the start and at the end."""
 MEASURED = 1000
-"""Examples of each side that distances are measured on, the first ones."""
+"""Examples of each side that distances are measured on, evenly spread."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class Look:
     """(N, D) on the CPU."""
     chances: Tensor
     """(M, C) probabilities of decisions, of which an example may have several."""
+    groups: NDArray[np.str_]
+    """(N,) what is not to be split between training and test, such as speakers."""
 
 
 class Shift(Protocol):
@@ -192,10 +195,9 @@ class Adapted:
     target: Evaluation
     scores: Mapping[Rule, float]
     """Rule of choice -> how good it finds this network on unlabelled target examples, the higher the better."""
-    features: Mapping[Side, Tensor]
-    """Of the validation examples, (N, D)."""
+    looks: Mapping[Side, Look]
     a_distance: float
-    """Between them."""
+    """Between the validation examples of both sides."""
     seconds: float
     """CPU-seconds of training behind the common beginning."""
 
@@ -277,23 +279,24 @@ def adapt(
     if chosen:
         network.load_state_dict(load_state(file))
     network.train(False)
-    features: dict[Side, Tensor] = {"source": shift.look(network.body, "source").features}
     source = shift.test(network.body, "source", "test")
     body = _for_target(shift, network.body, method)
-    look, target = shift.look(body, "target"), shift.test(body, "target", "test")
-    features["target"] = look.features
-    scores = {each: SCORES[each](shift, network.body, look) for each in RULES}
-    return Adapted(method, body, source, target, scores, features, distance(features, seed=seed), history.train_seconds)
+    target = shift.test(body, "target", "test")
+    looks: dict[Side, Look] = {"source": shift.look(network.body, "source"), "target": shift.look(body, "target")}
+    scores = {each: SCORES[each](shift, network.body, looks["target"]) for each in RULES}
+    return Adapted(method, body, source, target, scores, looks, distance(looks, seed=seed), history.train_seconds)
 
 
-def looks(shift: Shift, body: nn.Module) -> dict[Side, Tensor]:
-    """The features of both sides' validation examples, (N, D)."""
-    return {side: shift.look(body, side).features for side in SIDES}
-
-
-def distance(features: Mapping[Side, Tensor], *, seed: int) -> float:
+def distance(looks: Mapping[Side, Look], *, seed: int) -> float:
     """The proxy A-distance between both sides' features, 0 to 2."""
-    return proxy_a_distance(*(features[side][:MEASURED].numpy() for side in SIDES), seed=seed)
+    source, target = (looks[side] for side in SIDES)
+    return proxy_a_distance(
+        evenly(source.features, MEASURED).numpy(),
+        evenly(target.features, MEASURED).numpy(),
+        source_groups=evenly(source.groups, MEASURED),
+        target_groups=evenly(target.groups, MEASURED),
+        seed=seed,
+    )
 
 
 def chosen_by(rule: Rule, found: Mapping[Method, Adapted]) -> Method:

@@ -191,7 +191,7 @@ def splits_of(checkpoint: Path) -> Path | None:
 def heard_by(checkpoint: Path, language: str) -> frozenset[str]:
     """Keys of the recordings of a language that a checkpoint was trained or chosen on; none where nobody knows."""
     file = splits_of(checkpoint)
-    if file is None or language not in split_files.languages(file):
+    if file is None or language not in split_files.stored(file):
         return frozenset()
     train, valid, _ = split_files.read(file, language)
     return frozenset((*train, *valid))

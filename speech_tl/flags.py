@@ -34,6 +34,9 @@ class Run(Session):
     seed: int = 0
     """Of everything random."""
 
+    def __post_init__(self) -> None:
+        _check_seeds(self.seed)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Runs(Session):
@@ -41,6 +44,9 @@ class Runs(Session):
 
     seeds: tuple[int, ...] = (0,)
     """Of everything random, the halves and draws too; one run for each."""
+
+    def __post_init__(self) -> None:
+        _check_seeds(*self.seeds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +107,11 @@ class Training(Run):
     """Padded seconds of audio in a batch."""
     batch_clips: int = 16
     """Most utterances in a batch."""
+
+
+def _check_seeds(*seeds: int) -> None:
+    if wrong := [seed for seed in seeds if seed < 0]:
+        raise InputError(f"--seed {wrong[0]}: expected a whole number of at least 0")
 
 
 def prepared(

@@ -73,7 +73,8 @@ class PictureShift:
 
     def look(self, body: SmallCNN, side: Side) -> Look:
         data = self._of(side)["valid"]
-        return Look(over(data, body, body.features), over(data, body).float().softmax(-1))
+        each = np.arange(len(data)).astype(str)
+        return Look(over(data, body, body.features), over(data, body).float().softmax(-1), each)
 
     def test(self, body: SmallCNN, side: Side, part: Literal["valid", "test"]) -> Evaluation:
         data = self._of(side)[part]

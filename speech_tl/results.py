@@ -204,8 +204,8 @@ def compare(a: Evaluation, b: Evaluation) -> list[Row]:
             )
             row |= {f"{name}_difference": difference.mean, f"{name}_difference_low": difference.low}
             row |= {f"{name}_difference_high": difference.high}
-        pairs = [(x.utterance.count, y.utterance.count) for x, y in zip(own, other, strict=True)]
-        wins, losses = pairs.count((0, 1)), pairs.count((1, 0))
+        gains = [y.utterance.count - x.utterance.count for x, y in zip(own, other, strict=True)]
+        wins, losses = sum(gain > 0 for gain in gains), sum(gain < 0 for gain in gains)
         rows.append(row | {"wins": wins, "losses": losses, "p": statistics.sign_test(wins, losses)})
     return rows
 

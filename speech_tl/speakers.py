@@ -99,8 +99,8 @@ def adapt(
     Args:
         enrolment: a speaker's clips with their targets, in one of the model's languages.
         folder: for the state and the log of the training.
-        replay: other voices' clips, of the same language; every second update, and then as many again, goes on with
-            them (Rebuffi et al., 2017, for rehearsal).
+        replay: other voices' clips, of the same language (Rebuffi et al., 2017, for rehearsal); there are twice as many
+            updates then, and each is on one or the other by the toss of a coin.
         steps: updates on the enrolment; fixed, since nobody may choose them on the speaker who is tested.
         facts: goes into the changes, beside the method, the seconds, the number of trained weights and what it took.
 
@@ -118,8 +118,9 @@ def adapt(
     said["adapter"] = "lin_diagonal" if way.adapter == "lin" and seconds < SHORT else way.adapter
     voices.put_in(own, language, said["adapter"])
     if method == "warp":
-        own.encoder.bins(enrolment.clips.sample_rate)  # refuses an encoder without a filterbank
-        said["warp"] = own.encoder.warp = best_warp(own, enrolment)
+        encoder = own.column(language).encoder
+        encoder.bins(enrolment.clips.sample_rate)  # refuses an encoder without a filterbank
+        said["warp"] = encoder.warp = best_warp(own, enrolment)
     if method in ("unadapted", "warp"):
         said |= {"trained_parameters": int(method == "warp"), "cpu_seconds": 0.0}
         return own, changes.between(model, own, said)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from speech_tl.models.language_heads import ctc_losses
 from speech_tl.results import Evaluation
 from speech_tl.systems import Settings, check_clips, untrained
 from speech_tl.training.sampling import GroupBatches
+from speech_tl.transfer.selection import evenly
 
 MOST = 20_000
 """Frames that are looked at, evenly from all."""
@@ -110,20 +111,25 @@ class SpeechShift:
         return np.stack([found[u.key].numpy() for u in self._of(side).train.utterances])
 
     def states(self, body: MultilingualCTC, side: Side) -> Tensor:
-        hidden = [last[mask(frames, last.shape[1])].cpu() for last, frames in self._heard(body, side, "train")]
-        return _evenly(torch.cat(hidden))
+        hidden = [last[mask(frames, last.shape[1])].cpu() for _, last, frames in self._heard(body, side, "train")]
+        return cast(Tensor, evenly(torch.cat(hidden), MOST))
 
     @torch.no_grad()
     def look(self, body: MultilingualCTC, side: Side) -> Look:
-        """Decisions are frames in which something else than the blank is heard, or all where there is none."""
-        features, chances = [], []
-        for last, frames in self._heard(body, side, "valid"):
+        """Decisions are frames in which something else than the blank is heard, or all where there is none.
+
+        Clips of a speaker stay together where there are several speakers; of one, each clip stands for itself.
+        """
+        features, chances, groups = [], [], list[str]()
+        speaker = {u.key: u.speaker for u in self._of(side).valid.utterances}
+        for keys, last, frames in self._heard(body, side, "valid"):
             features.append(_summary(last, frames).cpu())
             said = self.head(body)(last)[mask(frames, last.shape[1])].float().softmax(-1).cpu()
             chances.append(said)
+            groups += keys if len({*speaker.values()}) == 1 else [speaker[key] for key in keys]
         every = torch.cat(chances)
         sounds = every[every.argmax(-1) != 0]
-        return Look(torch.cat(features), _evenly(sounds if len(sounds) else every))
+        return Look(torch.cat(features), evenly(sounds if len(sounds) else every, MOST), np.array(groups))
 
     def test(self, body: MultilingualCTC, side: Side, part: Literal["valid", "test"]) -> Evaluation:
         clips: Clips = getattr(self._of(side), part)
@@ -144,14 +150,14 @@ class SpeechShift:
     @torch.no_grad()
     def _heard(
         self, body: MultilingualCTC, side: Side, part: Literal["train", "valid"]
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """What the head reads (B, T, D), and frames (B,). The model's mode is restored."""
+    ) -> Iterator[tuple[tuple[str, ...], Tensor, Tensor]]:
+        """Whose clips, what the head reads (B, T, D), and frames (B,). The model's mode is restored."""
         training, device = body.training, next(body.parameters()).device
         body.train(False)
         for batch in self._in_order(side, part):
             own = batch.to(device)
             hidden, frames = body.hidden(own.audio, own.audio_lengths, own.language)
-            yield hidden[-1], frames
+            yield tuple(own.keys), hidden[-1], frames
         body.train(training)
 
 
@@ -189,7 +195,3 @@ def _summary(hidden: Tensor, frames: Tensor) -> Tensor:
     mean = (hidden * there).sum(1) / count
     variance = ((hidden - mean[:, None]).square() * there).sum(1) / count
     return torch.cat([mean, (variance + 1e-6).sqrt()], 1)
-
-
-def _evenly(rows: Tensor) -> Tensor:
-    return rows[:: -(-len(rows) // MOST)]

@@ -51,6 +51,7 @@ def student(teacher: MultilingualCTC, size: str, *, seed: int, phones: bool = Fa
             rate_of=config.rate_of,
             least_frames=config.least_frames,
             adapters=config.adapters,
+            label_prior=config.label_prior,
             normalisers=config.normalisers,
             language=config.language,
         )

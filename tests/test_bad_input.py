@@ -165,6 +165,7 @@ CHECKPOINT = "run/checkpoint/model.safetensors"
 
 CORPUS = [
     Bad("no such folder", TRAIN.replace("corpus", "nowhere"), "nowhere: no such folder; expected a corpus folder", real=True),
+    Bad("a seed below 0", TRAIN + " --seed -1", r"error: --seed -1: expected a whole number of at least 0"),
     Bad("a folder without a table", TRAIN, r"corpus: not a corpus folder; expected one of metadata\.csv", remove("corpus/metadata.csv")),
     Bad("an empty table", TRAIN, r"metadata\.csv is empty; expected a header with file_name, text, language, speaker_id", new_table("")),
     Bad("a header alone", TRAIN, r"metadata\.csv is a header and no rows; expected", new_table("file_name,text,language,speaker_id\n")),

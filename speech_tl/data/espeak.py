@@ -9,6 +9,7 @@ back through a pipe, so that an interrupted parent leaves no writer behind.
 import ctypes
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ if __name__ != "__main__":  # the script runs isolated from every package
 SYNCHRONOUS, UTF8 = 2, 1  # espeak_Initialize's output and espeak_Synth's flags
 RATE, PITCH = 1, 3  # espeak_SetParameter's names
 IPA = 2  # espeak_TextToPhonemes' mode
+LANGUAGE_SWITCH = re.compile(r"\([a-z]{2,3}(-[a-z0-9-]+)?\)")
+"""`(en)kəmpˈjuːtə(lt)`: a foreign word is said by the rules of its own language."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def speak(voice: Voice, sentences: Sequence[str]) -> tuple[int, list[bytes]]:
 def transcribe(language: str, sentences: Sequence[str]) -> list[str]:
     """Each sentence in IPA, as espeak-ng's rules for `language` (its own code, such as `lt`) would say it."""
     transcribed: list[str] = json.loads(_ask({"language": language}, sentences))
-    return transcribed
+    return [LANGUAGE_SWITCH.sub("", said) for said in transcribed]
 
 
 def _ask(order: dict[str, object], sentences: Sequence[str]) -> bytes:

@@ -18,22 +18,17 @@ PARTS = ("train", "valid", "test")
 
 
 def write(path: str | Path, languages: Mapping[str, Mapping[str, Any]]) -> None:
-    stored = {"format": FORMAT, "languages": languages}
-    files.write(Path(path), json.dumps(stored, ensure_ascii=False, indent=1))
-
-
-def languages(path: Path) -> list[str]:
-    """Those that a split file divides."""
-    return list(_stored(path))
+    whole = {"format": FORMAT, "languages": languages}
+    files.write(Path(path), json.dumps(whole, ensure_ascii=False, indent=1))
 
 
 def read(path: Path, language: str) -> tuple[list[str], list[str], list[str]]:
     """The keys of a language's three parts, each recording in one part only."""
-    stored = _stored(path)
-    if language not in stored:
-        raise unknown_name("language", language, stored, where=str(path))
+    found = stored(path)
+    if language not in found:
+        raise unknown_name("language", language, found, where=str(path))
     try:
-        train, valid, test = ([str(key) for key in stored[language][part]] for part in PARTS)
+        train, valid, test = ([str(key) for key in found[language][part]] for part in PARTS)
     except (KeyError, TypeError) as error:
         raise _no_split(path, error) from None
     if twice := [key for key, count in Counter([*train, *valid, *test]).items() if count > 1]:
@@ -41,11 +36,11 @@ def read(path: Path, language: str) -> tuple[list[str], list[str], list[str]]:
     return train, valid, test
 
 
-def _stored(path: Path) -> dict[str, Any]:
+def stored(path: Path) -> dict[str, Any]:
     """Language -> its parts, as they are in the file."""
     try:
-        stored: Any = json.loads(path.read_text(encoding="utf-8"))
-        version, found = stored["format"], stored["languages"]
+        whole: Any = json.loads(path.read_text(encoding="utf-8"))
+        version, found = whole["format"], whole["languages"]
         if version != FORMAT:
             raise InputError(f"{path}: split file of format {version}, expected {FORMAT}; make the split again")
         return {str(language): found[language] for language in found}

@@ -111,14 +111,18 @@ def subset(utterances: Sequence[Utterance], *, minutes: float, seed: int = 0) ->
     return tuple(u for u in utterances if u.key in chosen)
 
 
-def save(splits: Mapping[str, Split], path: str | Path) -> None:
-    """Write the parts of every language as keys; `split(..., split_file=path)` gives them back."""
+def save(splits: Mapping[str, Split], path: str | Path, *, beside: Path | None = None) -> None:
+    """Write the parts of every language as keys; `split(..., split_file=path)` gives them back.
+
+    Args:
+        beside: another run's file, whose other languages stay with these.
+    """
     languages = {
         language: {part: [u.key for u in getattr(s, part)] for part in split_files.PARTS}
         | {"kind": s.kind, "task": s.task, "note": s.note}
         for language, s in splits.items()
     }
-    split_files.write(path, languages)
+    split_files.write(path, {**(split_files.stored(beside) if beside else {}), **languages})
 
 
 def _from_file(path: Path, language: str, utterances: Sequence[Utterance]) -> tuple[Utterances, Utterances, Utterances]:

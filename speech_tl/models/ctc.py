@@ -291,14 +291,15 @@ def build(
 def layer_groups(model: MultilingualCTC, language: str | None = None) -> dict[str, nn.Module]:
     """Its named layers from input to output: `subsampling`, `encoder.0`, …, `head.sw`, which is all that sw owns.
 
-    language: only what that language goes through, one input layer and one head.
+    language: only what that language goes through, one input layer and one head, in the column that answers for it.
     """
     if language is None:
-        heads, rate = list(model.heads), None
+        column, heads, rate = model, list(model.heads), None
     else:
-        heads, rate = [model.config.head_of[model.known(language)]], model.sample_rate(language)
-    groups = dict(model.encoder.groups(rate))
-    groups.update({f"head.{name}": model.heads[name] for name in heads})
+        column = model.column(language)
+        heads, rate = [column.config.head_of[language]], column.config.rate_of[language]
+    groups = dict(column.encoder.groups(rate))
+    groups.update({f"head.{name}": column.heads[name] for name in heads})
     return groups
 
 

@@ -119,7 +119,10 @@ def pretrained(name: str) -> PreTrainedModel:
         if config.model_type not in FAMILIES and config.model_type != "parakeet_ctc":
             raise unknown_name("encoder architecture", config.model_type, FAMILIES, where=name)
         whole = config.model_type == "parakeet_ctc"
-        model = (AutoModelForCTC if whole else AutoModel).from_pretrained(name, use_safetensors=True)
+        getattr(
+            config, "encoder_config", config
+        ).layerdrop = 0.0  # of few clips every layer is to learn, in all processes the same
+        model = (AutoModelForCTC if whole else AutoModel).from_pretrained(name, config=config, use_safetensors=True)
     except (OSError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
@@ -263,6 +266,12 @@ class SpeechEncoder(nn.Module):
 
     def encode(self, features: Tensor, lengths: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
         """features: (B, T, F), lengths: (B,) -> as `forward`; for who changes what the body reads."""
+        config = self.body.config
+        if self.training and (shortest := getattr(config, "mask_time_length", 0)):
+            # Wav2Vec2's family hides stretches of this many frames and refuses a batch that is shorter.
+            least = (shortest + 1) * getattr(config, "inputs_to_logits_ratio", 1)
+            behind = (0, max(0, least - features.shape[1]))
+            features = nn.functional.pad(features, behind if features.dim() == 2 else (0, 0, *behind))
         output = self.body(
             **{self.family.argument: features},
             attention_mask=mask(lengths, features.shape[1]).long(),

@@ -73,6 +73,7 @@ def alone(
         rate_of={language: sample_rate},
         least_frames=model.config.least_frames,
         adapters=model.config.adapters,
+        label_prior=model.config.label_prior,
         normalisers={language: normaliser} if normaliser else {},
     )
     return MultilingualCTC(config)
@@ -108,7 +109,12 @@ def add_symbols(model: MultilingualCTC, language: str, units: Units) -> tuple[st
 
     Returns:
         The symbols that were new.
+
+    Raises:
+        InputError: the language is an older column's, which stays as it is.
     """
+    if model.column(language) is not model:
+        raise InputError(f"{language!r} is of an older column, which is frozen: take the checkpoint that it came from")
     head = model.config.head_of[model.known(language)]
     old = model.config.symbols[head]
     new = tuple(symbol for symbol in units.symbols if symbol not in old)
@@ -123,6 +129,10 @@ def add_symbols(model: MultilingualCTC, language: str, units: Units) -> tuple[st
         grown.weight[: len(old)] = weight
         grown.bias.fill_(float(bias.min()))
         grown.bias[: len(old)] = bias
+        if grown.label_prior:
+            grown.prior.fill_(float(kept.prior.min()))
+            grown.prior[: len(old)] = kept.prior
+            grown.prior /= grown.prior.sum()
     model.heads[head] = grown
     model.config.symbols[head] = [*old, *new]
     model.config.digest, model.config.calibration = vocabulary_digest(model.config.symbols), {}

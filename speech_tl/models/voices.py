@@ -8,6 +8,7 @@ from torch import nn
 from speech_tl.errors import InputError
 from speech_tl.models import changes as changing
 from speech_tl.models.ctc import MultilingualCTC, layer_groups
+from speech_tl.models.encoder import SpeechEncoder
 from speech_tl.transfer import adapters
 
 LORA_RANK = 8
@@ -27,7 +28,7 @@ def load(model: MultilingualCTC, path: Path) -> MultilingualCTC:
         )
     own, base = copy.deepcopy(model), model.state_dict()
     put_in(own, changes.facts["language"], changes.facts["adapter"])
-    own.encoder.warp = changes.facts["warp"]
+    own.column(changes.facts["language"]).encoder.warp = changes.facts["warp"]
     changing.apply(own, base, changes)
     own.train(False)
     return own
@@ -37,28 +38,28 @@ def put_in(model: MultilingualCTC, language: str, adapter: str) -> None:
     """The adapter's fresh weights, all that is trained from now on; without an adapter nothing changes."""
     if adapter == "none":
         return
-    groups = layer_groups(model, language)
+    groups, encoder = layer_groups(model, language), model.column(language).encoder
     model.requires_grad_(False)
     if adapter == "lora":
-        _lora(model)
+        _lora(model, encoder)
         return
     if adapter.startswith("lin"):
-        first, bins = next(iter(groups.values())), model.encoder.bins(model.sample_rate(language))
+        first, bins = next(iter(groups.values())), encoder.bins(model.sample_rate(language))
         adapters.before(first, adapters.LIN(bins, diagonal=adapter == "lin_diagonal"))
     else:
-        width = model.encoder.body.config.hidden_size
+        width, below = encoder.body.config.hidden_size, encoder.family.inputs[:-1]
         for name, group in groups.items():
-            if not name.startswith("head."):
+            if name not in below and not name.startswith("head."):
                 adapters.after(group, adapters.LHUC(width))
 
 
-def _lora(model: MultilingualCTC) -> None:
+def _lora(model: MultilingualCTC, encoder: SpeechEncoder) -> None:
     """Low-rank updates of the attention and feed-forward matrices of the lower half (Hu et al., 2021), through peft."""
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError:
         raise InputError("peft is not installed: pip install 'speech-tl[lora]', or use another method") from None
-    blocks = [group for name, group in model.encoder.groups() if name.startswith("encoder.")]
+    blocks = [group for name, group in encoder.groups() if name.startswith("encoder.")]
     lower = {id(module) for block in blocks[: (len(blocks) + 1) // 2] for module in block.modules()}
     names = [name for name, m in model.named_modules() if isinstance(m, nn.Linear) and id(m) in lower]
     config = LoraConfig(r=LORA_RANK, lora_alpha=2 * LORA_RANK, target_modules=names, lora_dropout=0.0)

@@ -12,7 +12,7 @@ from typing import Protocol
 from speech_tl.errors import InputError
 from speech_tl.phonology.units import BLANK, Units
 
-_VOWELS = {"i": "iɪyʏ", "e": "eø", "E": "æɛœɶ", "3": "ɨɘəɜʉɵɞɚɝ", "a": "aɐɑ", "u": "ɯuʊ", "o": "ɤʌoɔɒ"}
+_VOWELS = {"i": "iɪyʏ", "e": "eø", "E": "æɛœɶ", "3": "ɨᵻɘəɜʉɵɞɚɝ", "a": "aɐɑ", "u": "ɯuʊ", "o": "ɤʌoɔɒ"}
 _CONSONANTS = {
     "p": "pɸ",
     "b": "bβʙɓ",

@@ -223,7 +223,9 @@ def _one_line(panel: str) -> str:
         " ".join(text) for real, text in itertools.groupby(lines, lambda line: bool(line.strip("─-"))) if real
     ]
     message = paragraphs[0 if panel.startswith("╭") else 1 :][:1]
-    return message[0].removeprefix("Error parsing ") if message else "the command line was not understood; see --help"
+    if not message:
+        return "the command line was not understood; see --help"
+    return message[0].removeprefix("Error parsing ").removeprefix("Config: ")  # what a configuration says of itself
 
 
 def _discard_output() -> None:

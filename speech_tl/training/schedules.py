@@ -1,6 +1,6 @@
-"""How the learning rate and the strength of a gradient reversal move in the course of training.
+"""How the learning rate moves in the course of training.
 
-Pure functions of the step: nothing is counted here, so a resumed run needs no more than its step number.
+A pure function of the step: nothing is counted here, so a resumed run needs no more than its step number.
 """
 
 import math
@@ -15,8 +15,3 @@ def warmup_cosine(step: int, *, total: int, warmup: int, floor: float = 0.0) -> 
         return (step + 1) / warmup
     progress = min(1.0, (step - warmup) / max(1, total - warmup))
     return floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2
-
-
-def ramp(progress: float, *, gamma: float = 10.0) -> float:
-    """lambda = 2 / (1 + exp(-gamma p)) - 1 for p in [0, 1]: reversal strength (Ganin et al., 2016)."""
-    return 2 / (1 + math.exp(-gamma * progress)) - 1

@@ -1,7 +1,14 @@
 """Which model to keep when the target has no labels: rules that look at its predictions and features alone."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
+
+
+def evenly(rows: Any, most: int) -> Any:
+    """At most so many rows of an array, evenly spread over it: clips, say, are heard the longest first."""
+    return rows[:: max(1, -(-len(rows) // most))]
 
 
 def entropy(probabilities: Tensor) -> float:
@@ -29,9 +36,9 @@ def soft_neighbourhood_density(probabilities: Tensor, *, temperature: float = 0.
 
     Args:
         probabilities: (N, C).
-        most: rows that are looked at, the first ones.
+        most: rows that are looked at.
     """
-    rows = torch.nn.functional.normalize(probabilities[:most].float(), dim=1)
+    rows = torch.nn.functional.normalize(evenly(probabilities, most).float(), dim=1)
     likeness = rows @ rows.T / temperature
     likeness.fill_diagonal_(float("-inf"))
     near = likeness.softmax(1)

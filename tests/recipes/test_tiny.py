@@ -28,6 +28,7 @@ from recipes import (
     nmt_zero_shot,
 )
 from speech_tl import transcribe
+from speech_tl.evaluate import heard_by
 from speech_tl.models import changes, ctc
 from speech_tl.training.config import command
 
@@ -59,6 +60,8 @@ def test_a_new_language_gets_a_head_and_the_old_ones_keep_theirs(run: Path, tiny
     }
     assert differences["head", "source", "sw"]["cer_difference"] == 0
     assert sorted(ctc.load(tmp_path / "it" / "full_all").languages) == ["fi", "it", "sw"]
+    assert heard_by(tmp_path / "it" / "full_all", "sw") == heard_by(run, "sw") != frozenset()
+    assert heard_by(tmp_path / "it" / "full_all", "it") and not heard_by(tmp_path / "it" / "scratch_all", "sw")
 
 
 def test_a_new_voice_gets_a_file_that_transcribe_takes(

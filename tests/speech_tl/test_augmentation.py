@@ -2,7 +2,7 @@
 
 import torch
 
-from speech_tl.acoustics import LogMel
+from speech_tl.acoustics import LogMel, Waveform
 from speech_tl.augmentation import (
     Augmentation,
     add_noise,
@@ -51,7 +51,7 @@ def test_noise_is_at_most_5_db_below_the_speech() -> None:
 
 def test_a_colouring_is_the_same_in_every_frame_and_smooth_over_bins() -> None:
     torch.manual_seed(0)
-    tint = recolour(torch.zeros(400, 5, 40), torch.full((400,), 4), 1.0)
+    tint = recolour(torch.zeros(400, 5, 40), torch.full((400,), 4), 1.0, bins=40)
     assert torch.equal(tint[:, 0], tint[:, 3])
     assert (tint[:, 4] == 0).all(), "padding stays empty"
     # At bin 0 all four cosines are 1: variance 4 + 4/9 + 4/25 + 4/49 = 4.686.
@@ -62,13 +62,34 @@ def test_a_colouring_is_the_same_in_every_frame_and_smooth_over_bins() -> None:
 def test_masks_stay_within_their_limits() -> None:
     torch.manual_seed(0)
     ones = torch.ones(50, 40, 20)
-    masked = spec_augment(ones, torch.full((50,), 40), bands=3, stretch=0.1)
+    masked = spec_augment(ones, torch.full((50,), 40), bins=20, bands=3, stretch=0.1)
     hidden_bins = (masked.sum(1) == 0).sum(1)
     hidden_frames = (masked.sum(2) == 0).sum(1)
     assert hidden_bins.max() <= 2 * 4  # a band of at most 3 + 1 edges, twice
     assert hidden_frames.max() <= 2 * 5  # at most 10 % of 40 frames + 1 edge, twice
     assert hidden_bins.sum() > 0
     assert hidden_frames.sum() > 0
+
+
+def test_two_frames_side_by_side_are_coloured_and_masked_alike() -> None:
+    torch.manual_seed(0)
+    lengths = torch.full((30,), 6)
+    tint = recolour(torch.zeros(30, 6, 40), lengths, 1.0, bins=20)
+    assert torch.equal(tint[..., :20], tint[..., 20:])
+    masked = spec_augment(torch.ones(30, 6, 40), lengths, bins=20, bands=5, stretch=0.0)
+    assert torch.equal(masked[..., :20], masked[..., 20:])
+    assert not masked.all()
+
+
+def test_a_waveform_is_given_no_spectrum() -> None:
+    """At the one speed that there is, without noise and moved edges, nothing happens to it."""
+    audio, samples = torch.randn(2, 4000), torch.tensor([4000, 3000])
+    plain, _ = Waveform()(audio, samples)
+    varied, lengths = Augmentation(warp=0.1, tempo=0.2, colour=1, frequency_mask=9, time_mask=0.5)(
+        Waveform(), audio, samples
+    )
+    assert torch.equal(plain, varied)
+    assert lengths.equal(samples)
 
 
 def test_widths_of_zero_change_nothing() -> None:

@@ -47,6 +47,16 @@ def test_each_method_is_held_against_the_base_and_against_before() -> None:
     assert [row["side"] for row in alone] == ["source"], "nothing to hold the target against"
 
 
+def test_an_utterance_heard_after_every_target_is_still_one_utterance() -> None:
+    """Two of the source, one of them worse after both targets: a draw of two with replacement may miss it twice."""
+    worse = heard("old", True, False)
+    several = [cell(target, "head", heard(target, True), worse) for target in "abcdefgh"]
+    (found,) = (row for row in tables(several, base="unadapted")["differences"] if row["side"] == "source")
+    low, high = (found[f"utterance_error_difference_{end}"] for end in ("low", "high"))
+    assert (found["utterance_error_difference"], low, high) == (50.0, 0.0, 100.0)
+    assert (found["wins"], found["losses"]) == (0, 1)
+
+
 def test_a_target_without_test_clips_has_no_error() -> None:
     nothing = Evaluation(())
     alone = Cell("speaker", "a", "head", 5.0, 0, nothing, nothing, nothing, trained_parameters=7, cpu_seconds=1.0)

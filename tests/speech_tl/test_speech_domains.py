@@ -85,6 +85,19 @@ def test_no_method_but_the_upper_bound_sees_the_targets_transcripts(shift: Speec
                  for at, each in enumerate((shift, blind))]  # fmt: skip
         same = all(a.equal(b) for a, b in zip(*(each.body.state_dict().values() for each in found), strict=True))
         assert same == (method != "target_supervised")
-        assert set(found[0].scores) == set(found[1].scores) and found[0].features["target"].shape[1] == shift.width(
-            start
-        )
+        assert set(found[0].scores) == set(found[1].scores) and found[0].looks["target"].features.shape[
+            1
+        ] == shift.width(start)
+
+
+def test_speakers_stay_together_where_there_are_several(shift: SpeechShift) -> None:
+    """Features are the longest clip's first, and the groups beside them are whose they are."""
+    clips, body = shift.source.valid, shift.untrained(seed=0)
+    order = sorted(range(len(clips)), key=lambda at: -clips.lengths[at])
+    named = Clips([replace(u, speaker=f"s{at % 2}") for at, u in enumerate(clips.utterances)], clips.sample_rate)
+    one = Clips([replace(u, speaker="s0") for u in clips.utterances], clips.sample_rate)
+    several = replace(shift, source=replace(shift.source, valid=named)).look(body, "source")
+    alone = replace(shift, source=replace(shift.source, valid=one)).look(body, "source")
+    assert several.groups.tolist() == [f"s{at % 2}" for at in order]
+    assert alone.groups.tolist() == [clips.utterances[at].key for at in order]
+    assert len(several.features) == len(clips)

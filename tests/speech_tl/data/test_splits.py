@@ -196,6 +196,8 @@ def test_a_stored_split_comes_back(tmp_path: Path, sentences: list[Utterance]) -
     assert (again.train, again.valid, again.test) == (parts.train, parts.valid, parts.test)
     assert (again.kind, again.task) == (parts.kind, parts.task)
     assert json.loads((tmp_path / "split.json").read_text())["languages"]["eng"]["note"] == parts.note
+    splits.save({"deu": parts}, tmp_path / "both.json", beside=tmp_path / "split.json")
+    assert list(json.loads((tmp_path / "both.json").read_text())["languages"]) == ["eng", "deu"]
     with pytest.raises(InputError, match=r"110 of 160 recordings of eng are not in the data: c/"):
         split(sentences[:50], split_file=tmp_path / "split.json")
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModel
 
+from speech_tl.augmentation import NEW_VOICES
 from speech_tl.errors import InputError
-from speech_tl.models import ctc
+from speech_tl.models import ctc, voices
 from speech_tl.models.encoder import FAMILIES, from_size, pretrained
 from speech_tl.phonology.units import Units
 
@@ -51,6 +52,22 @@ def test_each_family_from_a_checkpoint(checkpoint: Path) -> None:
         assert difference < 2e-3
     names = list(ctc.layer_groups(model))
     assert names[-3:] == ["encoder.0", "encoder.1", "head.swh"]
+
+
+@pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask:UserWarning")  # WavLM, in torch
+def test_each_family_learns_from_varied_clips_and_takes_a_voice(checkpoint: Path) -> None:
+    """The second clip is of 5 frames, fewer than the ten that Wav2Vec2's family hides at a time."""
+    model = ctc.build(str(checkpoint), VOCABULARY).train()
+    audio, samples = torch.randn(2, 16000), torch.tensor([16000, 2000])
+    targets = {"targets": torch.tensor([[1, 2], [3, 1]]), "target_lengths": torch.tensor([2, 2])}
+    for clips, lengths in ((audio, samples), (audio[:, :2000], samples.clamp(max=2000))):
+        losses = model.losses(clips, lengths, "swh", **targets, augmentation=NEW_VOICES)
+        assert losses["ctc"].isfinite()
+    voices.put_in(model, "swh", "lhuc")
+    model.losses(audio, samples, "swh", **targets, augmentation=NEW_VOICES)["ctc"].backward()
+    learning = [name for name, weight in model.named_parameters() if weight.grad is not None and weight.grad.any()]
+    assert len(learning) == 3, "the projection and both blocks"
+    assert all(name.endswith("amplitude") for name in learning)
 
 
 def test_weights_of_a_checkpoint_survive(checkpoint: Path) -> None:

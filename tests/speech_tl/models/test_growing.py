@@ -71,11 +71,29 @@ def test_a_head_that_grows_keeps_its_rows(model: ctc.MultilingualCTC, tmp_path: 
     assert add_symbols(model, "spa", Units.from_texts(["ley"])) == ()
 
 
+def test_a_label_prior_is_kept() -> None:
+    """Of two units at 3/4 and 1/4 a third one gets the rarer's 1/4: 3/5, 1/5, 1/5."""
+    torch.manual_seed(0)
+    model = ctc.build("narrow", {"swh": Units.from_texts(["a"])}, subsampling=2, label_prior=0.3).eval()
+    model.heads["swh"].prior.copy_(torch.tensor([0.75, 0.25]))
+    said = model.log_probabilities(AUDIO, SAMPLES, "swh")[0]
+    grown = beside(model, "ita", Units.from_texts(["ciao"]), sample_rate=16000)
+    assert grown.config.label_prior == grown.head("ita").label_prior == 0.3
+    assert grown.eval().log_probabilities(AUDIO, SAMPLES, "swh")[0].equal(said)
+    add_symbols(model, "swh", Units.from_texts(["ab"]))
+    assert model.heads["swh"].prior.tolist() == pytest.approx([0.6, 0.2, 0.2])
+    again = model.log_probabilities(AUDIO, SAMPLES, "swh")[0]
+    assert torch.allclose(again[..., 0] - again[..., 1], said[..., 0] - said[..., 1], atol=1e-5)
+
+
 def test_a_column_beside_keeps_the_old_one_to_the_bit(model: ctc.MultilingualCTC, tmp_path: Path) -> None:
     before = {code: model.log_probabilities(AUDIO, SAMPLES, code)[0] for code in ("swh", "spa")}
     grown = beside(model, "ita", Units.from_texts(["ciao"]), sample_rate=8000).train()
     assert sorted(grown.languages) == ["ita", "spa", "swh"]
     assert grown.older is not None and not grown.older.training
+    assert ctc.layer_groups(grown, "spa")["encoder.0"] is grown.older.encoder.blocks[0]
+    with pytest.raises(InputError, match="'spa' is of an older column, which is frozen"):
+        add_symbols(grown, "spa", Units.from_texts(["uy"]))
     names = [name for name, weight in grown.named_parameters() if weight.requires_grad]
     assert not any(name.startswith("older.") for name in names)
     assert any("lateral.up" in name for name in names)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from speech_tl.training.schedules import ramp, warmup_cosine
+from speech_tl.training.schedules import warmup_cosine
 
 
 def test_warmup_then_cosine_by_hand() -> None:
@@ -24,11 +24,3 @@ def test_the_floor_is_where_it_ends() -> None:
 def test_no_warmup_and_only_warmup() -> None:
     assert warmup_cosine(0, total=10, warmup=0) == 1
     assert [warmup_cosine(step, total=2, warmup=4) for step in range(2)] == [1 / 4, 1 / 2]
-
-
-def test_ramp() -> None:
-    """lambda(p) is tanh(gamma p / 2): 0 at the start, 0.99991 at the end."""
-    assert ramp(0) == 0
-    assert ramp(0.1) == pytest.approx(0.46211716, abs=1e-8)
-    assert ramp(1) == pytest.approx(0.99990920, abs=1e-8)
-    assert ramp(0.5, gamma=0) == 0

@@ -10,7 +10,7 @@ from torch import nn
 from speech_tl.transfer.adversarial import DomainClassifier, domain_loss, fooling_loss, ramp, reverse
 from speech_tl.transfer.discrepancy import coral, matching, mmd
 from speech_tl.transfer.reweighting import effective_size, weights
-from speech_tl.transfer.selection import entropy, mutual_information, soft_neighbourhood_density
+from speech_tl.transfer.selection import entropy, evenly, mutual_information, soft_neighbourhood_density
 
 
 def test_the_gradient_comes_back_reversed_exactly() -> None:
@@ -114,3 +114,9 @@ def test_density_counts_neighbours() -> None:
     assert soft_neighbourhood_density(clusters) == pytest.approx(0, abs=1e-3)
     one = torch.tensor([[1.0, 0]] * 4)
     assert soft_neighbourhood_density(one) == pytest.approx(log(3), abs=1e-3)
+
+
+def test_rows_that_are_looked_at_lie_evenly() -> None:
+    assert evenly(np.arange(7), 3).tolist() == [0, 3, 6]
+    assert evenly(np.arange(7), 7).tolist() == list(range(7))
+    assert len(evenly(np.arange(0), 3)) == 0
