@@ -44,6 +44,7 @@ class TokenizerSubwords:
         self.tags: dict[str, int] = {**own, **self.added}
         self.pad: int = tokenizer.pad_token_id
         self.eos: int = tokenizer.eos_token_id
+        self.unk: int = tokenizer.unk_token_id
         self._special = {*tokenizer.all_special_ids, *self.tags.values()}
 
     @property
@@ -68,17 +69,24 @@ class TokenizerSubwords:
         text: str = self.tokenizer.decode([int(i) for i in ids if i not in self._special])
         return text.strip()
 
+    def knows(self, language: str) -> bool:
+        return bool(self._close(language))
+
     def tag(self, language: str) -> int:
         """Of a code as the model writes it, or of the code without its country or script: `de` for `deu_Latn`."""
-        if language in self.tags:
-            return self.tags[language]
-        starts = {language, THREE_LETTERS.get(language, language)}
-        close = [code for code in self.tags if code.split("_")[0] in starts]
+        close = self._close(language)
         if len(close) > 1:
             raise InputError(f"language {language!r} is several here: {', '.join(close)}; give one of them")
         if not close:
             raise unknown_name("language", language, self.tags, where="this tokenizer")
         return self.tags[close[0]]
+
+    def _close(self, language: str) -> list[str]:
+        """The codes that are meant; the language's own where the model has it."""
+        if language in self.tags:
+            return [language]
+        starts = {language, THREE_LETTERS.get(language, language)}
+        return [code for code in self.tags if code.split("_")[0] in starts]
 
     def pieces_of(self, language: str) -> NDArray[np.bool_]:
         raise InputError(

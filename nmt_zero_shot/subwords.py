@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 class SentencePieces:
     """A trained sentencepiece model with its tags; see `tags.Subwords` for what each name means."""
 
-    pad, eos = PAD, EOS
+    pad, eos, unk = PAD, EOS, UNK
 
     def __init__(self, model: bytes, *, tags: Mapping[str, int], seen: Mapping[str, NDArray[np.bool_]]) -> None:
         self.model = model
@@ -73,6 +73,9 @@ class SentencePieces:
         known = self._pieces.get_piece_size()
         text: str = self._pieces.decode([int(i) for i in ids if UNK < i < known])
         return text
+
+    def knows(self, language: str) -> bool:
+        return language in self.tags
 
     def tag(self, language: str) -> int:
         if language not in self.tags:

@@ -5,6 +5,7 @@ in their pairs and their `Settings`, never in how they are trained.
 """
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import permutations
@@ -13,17 +14,15 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from nmt_zero_shot import model as models
-from nmt_zero_shot import subwords
 from nmt_zero_shot.batches import TextBatch, TextBatches, in_order
 from nmt_zero_shot.corpus import Bitexts, sentences
 from nmt_zero_shot.model import Initialisation, Translator
 from nmt_zero_shot.objectives import alignment, back_translated, denoising, mean_loss, noise, translation
 from nmt_zero_shot.subwords import SentencePieces
-from nmt_zero_shot.tags import Codec, Scheme
-from nmt_zero_shot.variants import Norm, ZeroShotNMT
+from nmt_zero_shot.tags import Scheme
+from nmt_zero_shot.variants import Norm
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
 from speech_tl.training.loop import History, Plan, fit
@@ -50,7 +49,7 @@ class Settings:
     """Whether self-attention of the middle encoder layer adds to its input."""
     top_tags: int = 0
     """So many top encoder layers are given the target language."""
-    init: Initialisation = "unit"
+    initialisation: Initialisation = "unit"
     """How weights are drawn: glorot, normal or unit."""
     dropout: float = 0.0
     """After every sublayer: none for a few passes over the data, 0.1 or more for many."""
@@ -85,7 +84,7 @@ class Trained:
     """Target subwords learned from in a second of training, ends included."""
 
 
-def untrained(pieces: SentencePieces, settings: Settings, *, seed: int) -> ZeroShotNMT:
+def untrained(pieces: SentencePieces, settings: Settings, *, seed: int) -> Translator:
     """The model with random weights.
 
     Raises:
@@ -96,7 +95,7 @@ def untrained(pieces: SentencePieces, settings: Settings, *, seed: int) -> ZeroS
             f"denoise is {settings.denoise:g}: expected a share from 0 (none) to 1 (as many sentences as pairs)"
         )
     seed_everything(seed)
-    return models.build(
+    net = models.build(
         settings.size,
         pieces,
         norm=settings.norm,
@@ -105,16 +104,37 @@ def untrained(pieces: SentencePieces, settings: Settings, *, seed: int) -> ZeroS
         top_tags=settings.top_tags,
         dropout=settings.dropout,
         attention_dropout=settings.attention_dropout,
-        init=settings.init,
+        init=settings.initialisation,
     )
+    return Translator(pieces, settings.tags, net)
+
+
+def continued(checkpoint: Path, texts: Mapping[str, Sequence[str]], *, seed: int) -> Translator:
+    """A model that was trained before, here or elsewhere, with a tag and a row for each language that it lacks.
+
+    Args:
+        checkpoint: a run, or a folder of M2M-100, NLLB or mBART.
+        texts: language -> its sentences.
+
+    Raises:
+        InputError: there is no model, or a language is several of its languages.
+    """
+    seed_everything(seed)
+    found = models.load(checkpoint)
+    found.model.float()  # some are published in 16 bits, too few to learn in
+    subwords = found.subwords
+    for language, own in texts.items():
+        if not subwords.knows(language):
+            subwords = models.add_language(found.model, subwords, language, own)
+        subwords.tag(language)  # refuses one that is several
+    return replace(found, subwords=subwords)
 
 
 def train(
     name: str,
-    net: PreTrainedModel,
+    start: Translator,
     pairs: Bitexts,
     valid: Bitexts,
-    pieces: SentencePieces,
     *,
     settings: Settings,
     plan: Plan,
@@ -126,27 +146,26 @@ def train(
     """Trains both directions of every pair and keeps the model with the lowest loss on `valid`.
 
     Args:
-        net: with random weights, or trained already.
+        start: `untrained` or `continued`; its model is changed.
         back_translate: the share of updates that also learn a pair never trained, from the model's own translations.
 
     Raises:
         InputError: a saved run of other data.
     """
     print(f"training {name} on {', '.join('-'.join(pair) for pair in pairs)} in {folder}", file=sys.stderr, flush=True)
-    codec = Codec(pieces, settings.tags)
     seed_everything(seed)
     streams = Streams(seed)
     batches = TextBatches(
         pairs | denoising(pairs, share=settings.denoise, seed=seed),
-        codec,
+        start,
         tokens=settings.tokens,
         temperature=settings.temperature,
         generator=streams.generator("batches"),
-        noise=partial(noise, generator=streams.generator("noise"), blank=subwords.UNK),
+        noise=partial(noise, generator=streams.generator("noise"), blank=start.subwords.unk),
     )
     unseen = set(permutations(sentences(pairs), 2)) - {direction for a, b in pairs for direction in ((a, b), (b, a))}
     turn = streams.generator("back-translation")
-    held = list(in_order({pair: own[:VALIDATED] for pair, own in valid.items()}, codec, tokens=2 * settings.tokens))
+    held = list(in_order({pair: own[:VALIDATED] for pair, own in valid.items()}, start, tokens=2 * settings.tokens))
 
     def terms(net: Any, batch: TextBatch, progress: float) -> dict[str, Tensor]:
         hidden = models.encode(net, batch.source, batch.source_mask)
@@ -154,21 +173,21 @@ def train(
         if settings.align and progress >= ALIGNED_FROM:
             losses["alignment"] = settings.align * alignment(net, batch, hidden=hidden)
         if torch.rand((), generator=turn) < back_translate:
-            turned = back_translated(net, batch, codec, directions=unseen, generator=turn)
+            turned = back_translated(net, batch, start, directions=unseen, generator=turn)
             losses["back_translation"] = (
                 translation(net, turned, smoothing=settings.smoothing) if turned else hidden.new_zeros(())
             )
         return losses
 
     history = fit(
-        net,
+        start.model,
         batches,
         terms,
         plan=plan,
         out=folder,
         streams=streams,
         validate=lambda net: mean_loss(net, (batch.to(net.device) for batch in held)),
-        on_best=lambda best: models.save(best, pieces, folder / "checkpoint"),
+        on_best=lambda best: models.save(best, start.subwords, folder / "checkpoint"),
         resume=resume,
         device=settings.device,
     )

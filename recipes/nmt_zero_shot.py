@@ -16,7 +16,7 @@ other rivals are still to be run.
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import permutations
@@ -25,11 +25,11 @@ from typing import Literal
 
 from nmt_zero_shot import cleaning, corpus, figures, grammar, language_id, readers, subwords
 from nmt_zero_shot.evaluate import evaluate
-from nmt_zero_shot.model import load
+from nmt_zero_shot.model import Translator, load
 from nmt_zero_shot.results import Evaluation
 from nmt_zero_shot.retrieval import retrieval_rows
 from nmt_zero_shot.systems import in_torch
-from nmt_zero_shot.training import Settings, Trained, train, untrained
+from nmt_zero_shot.training import Settings, Trained, continued, train, untrained
 from speech_tl.device import chosen
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.report import Report, finish
@@ -40,6 +40,11 @@ from speech_tl.training.loop import Plan
 BOUNDS: dict[str, Literal["fixed_total", "added"]] = {"bound_fixed_total": "fixed_total", "bound_added": "added"}
 EVALUATED = ("rivals", "tests", "beam", "restricted", "test_sentences")
 """Flags that may change when a run goes on: they say what else is trained and what is asked."""
+OWN = (
+    *("size", "tags", "norm", "middle_residual", "top_tags", "initialisation", "vocabulary"),
+    *("dropout", "attention_dropout"),
+)
+"""Flags that a model which was trained before has no use for."""
 Rival = Literal["plain", "zero_resource", "bound_fixed_total", "bound_added"]
 
 
@@ -57,14 +62,17 @@ class Config(Settings):
     """Believe that texts are in the languages they are named after, also where their words speak against it."""
     tests: tuple[str, ...] = ()
     """Only the test sets of these names; all if none."""
+    init: Path | None = None
+    """Go on from this run, or from a folder of M2M-100, NLLB or mBART, in the place of random weights; languages that
+    it lacks are added and its old rows kept."""
     vocabulary: int | None = None
     """Subwords; 4,000 if none, and 1,000 for sentences made here, which have a few hundred words."""
     minutes: float = 5.0
     """CPU-minutes of training, wall minutes on a GPU."""
     steps: int | None = None
     """Updates, in the place of minutes."""
-    peak_rate: float = 4e-3
-    """Learning rate after the warm-up."""
+    peak_rate: float | None = None
+    """Learning rate after the warm-up; 4e-3 if none, and 1e-4 with --init."""
     warmup: int = 200
     """Updates of linear warm-up."""
     validate_every: int = 200
@@ -93,6 +101,9 @@ def main(config: Config) -> Report:
     began = time.monotonic()
     chosen(config.device)
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
+    if config.init and (useless := [name for name in OWN if getattr(config, name) != getattr(Config(), name)]):
+        flags = ", ".join("--" + name.replace("_", "-") for name in useless)
+        raise InputError(f"--init {config.init} brings its own model and vocabulary: leave out {flags}")
     if config.tiny:
         config = replace(config, size="tiny", steps=config.steps or 40, validate_every=20, beam=1)
     if config.test_sentences < 1:
@@ -114,28 +125,30 @@ def main(config: Config) -> Report:
     # Model
     texts = corpus.sentences(pairs)
     identify = language_id.train(texts)
-    size = config.vocabulary or (600 if config.tiny else 4000 if config.data else 1000)
-    pieces = subwords.train(texts, size=size, seed=config.seed)
-    net = untrained(pieces, config, seed=config.seed)
+    fresh = _beginning(config, texts)
+    start = fresh(config)
+    if config.restricted:
+        for language in languages:
+            start.subwords.pieces_of(language)  # refused before anything is trained
 
     # Train
     if configuration.begin(config, config.out, resume=config.resume, free=EVALUATED):
         language_id.save(identify, config.out / language_id.FILE)
-    fitted = partial(train, valid=valid, pieces=pieces, seed=config.seed, resume=config.resume)
-    trained = fitted("zero_shot", net, pairs, settings=config, plan=_plan(config), folder=config.out)
+    fitted = partial(train, valid=valid, seed=config.seed, resume=config.resume)
+    trained = fitted("zero_shot", start, pairs, settings=config, plan=_plan(config), folder=config.out)
     plan = replace(_plan(config), minutes=None, steps=trained.history.steps)
     rivals = []
     for name in config.rivals:
         further = partial(fitted, name, folder=config.out / "systems" / name)
         if name == "plain":
             own = config.plain()
-            rivals.append(further(untrained(pieces, own, seed=config.seed), pairs, settings=own, plan=plan))
+            rivals.append(further(fresh(own), pairs, settings=own, plan=plan))
         elif name == "zero_resource":
             quarter = replace(plan, steps=max(1, trained.history.steps // 4))
-            rivals.append(further(load(config.out).model, pairs, settings=config, plan=quarter, back_translate=0.5))
+            rivals.append(further(load(config.out), pairs, settings=config, plan=quarter, back_translate=0.5))
         else:
             seen = corpus.bound(found.train, pairs, kind=BOUNDS[name], seed=config.seed)
-            rivals.append(further(untrained(pieces, config, seed=config.seed), seen, settings=config, plan=plan))
+            rivals.append(further(fresh(config), seen, settings=config, plan=plan))
 
     # Evaluate
     search = partial(in_torch, beam=config.beam, restricted=config.restricted)
@@ -193,6 +206,15 @@ def _report(
     )
 
 
+def _beginning(config: Config, texts: Mapping[str, Sequence[str]]) -> Callable[[Settings], Translator]:
+    """Makes what a system begins with: random weights over a vocabulary of these texts, or the model of --init."""
+    if config.init:
+        checkpoint = config.init
+        return lambda _settings: continued(checkpoint, texts, seed=config.seed)
+    size = config.vocabulary or (600 if config.tiny else 4000 if config.data else 1000)
+    return partial(untrained, subwords.train(texts, size=size, seed=config.seed), seed=config.seed)
+
+
 def _divided(config: Config) -> tuple[corpus.Corpus, corpus.Bitexts, corpus.Bitexts]:
     """The corpus, cleaned and with its held-out parts, the pairs to train on, and those to choose a checkpoint by."""
     hub = config.hub_language
@@ -221,7 +243,7 @@ def _plan(config: Config) -> Plan:
     return Plan(
         minutes=config.minutes if config.steps is None else None,
         steps=config.steps,
-        peak_rate=config.peak_rate,
+        peak_rate=config.peak_rate or (1e-4 if config.init else 4e-3),
         warmup_steps=config.warmup,
         validate_every=config.validate_every,
         average=0.99,

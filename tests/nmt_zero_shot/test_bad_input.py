@@ -68,6 +68,8 @@ def pickled(folder: Path) -> None:
 
 
 ROWS = [
+    Bad("a start with flags of its own", TRAIN + " --init run --norm post --vocabulary 900", r"--init run brings its own model and vocabulary: leave out --norm, --vocabulary"),
+    Bad("a start that is none", TRAIN + " --init corpus", r"no config\.json in corpus \(found: .*\); give a run, or a folder with a model"),
     Bad("no such folder", TRAIN.replace("corpus", "nowhere"), "nowhere: no such file or folder; expected"),
     Bad("a folder without texts", TRAIN, "corpus: no parallel text found; expected", lambda folder: [away(f"corpus/train.{each}")(folder) for each in LANGUAGES]),
     Bad("one language", TRAIN, r"corpus: train has one language \(en\); expected two or more", lambda folder: [away(f"corpus/train.{each}")(folder) for each in LANGUAGES[1:]]),

@@ -19,10 +19,13 @@ from transformers import (
 from transformers.models.mbart.tokenization_mbart import FAIRSEQ_LANGUAGE_CODES
 
 from nmt_zero_shot import model as models
+from nmt_zero_shot.corpus import Bitexts, sentences
 from nmt_zero_shot.model import layer_groups
 from nmt_zero_shot.search import translate
 from nmt_zero_shot.subwords import SentencePieces
+from nmt_zero_shot.training import Settings, continued, train
 from speech_tl.errors import InputError
+from speech_tl.training.loop import Plan
 
 SPECIAL = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
 SIZES = {
@@ -116,11 +119,37 @@ def test_a_family(
     assert held == {id(weight) for weight in again.model.parameters()}
 
 
+@pytest.mark.parametrize("make", [m2m_100, nllb, mbart, mbart_50])
+def test_it_learns_on_with_a_language_more(
+    make: Callable[[Path, SentencePieces], None], vocabulary: SentencePieces, bitexts: Bitexts, tmp_path: Path
+) -> None:
+    """`xx` is no language of any of them; published in 16 bits, it is learned in 32."""
+    torch.manual_seed(0)
+    make(tmp_path, vocabulary)
+    models.load(tmp_path).model.half().save_pretrained(tmp_path)
+    before = models.load(tmp_path)
+    pairs: Bitexts = {("en", "de"): bitexts["en", "de"], ("en", "xx"): bitexts["en", "ja"]}
+    start = continued(tmp_path, sentences(pairs), seed=0)
+    assert start.languages == (*before.languages, "xx")
+    old = before.model.get_input_embeddings().weight.detach()
+    own = start.model.get_input_embeddings().weight.detach()
+    assert own.dtype == torch.float32 and torch.equal(own[: len(old)], old.float())
+    first = own[start.subwords.tag("xx")].clone()
+    settings = Settings(device="cpu", tokens=100, denoise=0.3)
+    plan = Plan(steps=3, warmup_steps=1, validate_every=3, peak_rate=1e-3)
+    trained = train("on", start, pairs, pairs, settings=settings, plan=plan, folder=tmp_path / "run", seed=0)
+    again = trained.translator
+    assert (again.scheme, again.languages) == (before.scheme, start.languages)
+    assert not again.model.get_input_embeddings().weight[again.subwords.tag("xx")].equal(first)
+
+
 def test_what_a_tokenizer_cannot_answer(vocabulary: SentencePieces, tmp_path: Path) -> None:
     nllb(tmp_path, vocabulary)
     subwords = models.load(tmp_path).subwords
     with pytest.raises(InputError, match="language 'zh' is several here: zho_Hans, zho_Hant; give one of them"):
         subwords.tag("zh")
+    with pytest.raises(InputError, match="language 'zh' is several here"):
+        continued(tmp_path, {"en": ["a dog"], "zh": ["狗"]}, seed=0)
     with pytest.raises(InputError, match="unknown language 'qq' in this tokenizer"):
         subwords.tag("qq")
     with pytest.raises(InputError, match="does not know which pieces are 'deu_Latn'"):

@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from nmt_zero_shot import grammar
+from nmt_zero_shot import model as translation
 from recipes import (
     asr_distillation,
     asr_domain_adversarial,
@@ -438,6 +439,17 @@ def test_zero_resource_goes_on_from_the_zero_shot_model_on_its_own_translations(
     assert 0 < moved < 0.01, "six updates away, not drawn anew"
     assert "back_translation" in (translated / "systems/zero_resource/log.txt").read_text()
     assert "back_translation" not in (translated / "log.txt").read_text()
+
+
+def test_a_trained_run_learns_one_more_language(translated: Path, tmp_path: Path) -> None:
+    arguments = ["--tiny", "--init", str(translated), "--languages", "ja", "de", "--steps", "2", "--device", "cpu"]
+    arguments += ["--restricted", "--test-sentences", "3", "--out", str(tmp_path / "on")]
+    assert command(nmt_zero_shot.main, nmt_zero_shot.Config, arguments) == 0
+    grown = translation.load(tmp_path / "on")
+    assert grown.languages == ("en", "ja", "ko", "de")
+    assert grown.model.config.vocab_size == translation.load(translated).model.config.vocab_size + 1
+    rows = json.loads((tmp_path / "on" / "metrics.json").read_text())["tables"]["pairs"]
+    assert ("ja", "de", "direct") in {(row["source"], row["target"], row["system"]) for row in rows}
 
 
 def test_a_test_set_without_one_of_the_languages_is_scored_in_the_others(tmp_path: Path) -> None:
