@@ -36,7 +36,7 @@ from speech_tl.errors import InputError, unknown_name
 from speech_tl.models.ctc import MultilingualCTC
 from speech_tl.models.ctc_config import PHONE_HEAD
 from speech_tl.phonology.lexicon import Lexicon, prefix_tree, read
-from speech_tl.phonology.spelling import Known, phone_units, phones
+from speech_tl.phonology.spelling import Known, phone_units, phones, understudies, widened
 from speech_tl.phonology.units import Units
 from speech_tl.report import Report, finish
 from speech_tl.systems import train, untrained
@@ -99,6 +99,7 @@ def main(config: Config) -> Report:
     spell = Known(units)
     spelled = {code: {text: spell(sounds) for text, sounds in own.items()} for code, own in said.items()}
     known = {code: {u.text for u in rest[code].train.utterances} for code in held}
+    stand_in = {code: understudies([said[code][text] for text in known[code]], units) for code in held}
     tests = {code: _told_apart(data[code].test, known[code], words) for code, words in held.items()}
     lexica = {
         code: _lexica(config, data[code], tests[code], spelled[code], words, dictionaries.get(code), spell)
@@ -117,7 +118,7 @@ def main(config: Config) -> Report:
     if handicap is None:
         handicap = _handicap(config, rest, spelled, units, held)
     every = sorted(set().union(*known.values()))
-    model = _trained(config, rest, spelled, units, config.out, known=every, handicap=handicap)
+    model = _trained(config, rest, spelled, units, config.out, known=every, stand_in=stand_in, handicap=handicap)
 
     # Evaluate
     rows, decoding, digests = [], [], []
@@ -126,9 +127,19 @@ def main(config: Config) -> Report:
         heard = unseen_words.hear(model, clips, language=code)
         new = unseen_words.never_heard([said[code][word] for word in words], [sounds for _, sounds in trained])
         for lexicon in lexica[code]:
-            found = unseen_words.rows(heard, clips, lexicon, units, held=words, known=known[code], handicap=handicap)
+            found = unseen_words.rows(
+                heard,
+                clips,
+                lexicon,
+                units,
+                held=words,
+                known=known[code],
+                stands_for=stand_in[code],
+                handicap=handicap,
+            )
             rows += [{"corpus": code, "draw": config.seed, **new, **row} for row in found]
-            decoding += [{"corpus": code, **row} for row in unseen_words.decoding(heard, clips, lexicon, units)]
+            searched = widened(lexicon, stand_in[code])
+            decoding += [{"corpus": code, **row} for row in unseen_words.decoding(heard, clips, searched, units)]
             digests.append(f"{code}: a lexicon of {len(lexicon)} words, sha256 {lexicon.digest}")
     return finish(
         "asr_unseen_words",
@@ -226,15 +237,17 @@ def _trained(
     folder: Path,
     *,
     known: Sequence[str] = (),
+    stand_in: Mapping[str, dict[str, str]] | None = None,
     handicap: float = 0.0,
 ) -> MultilingualCTC:
-    """A model of the sounds of these languages' words, whose checkpoint says which are lowered by what."""
+    """A model of the sounds of these languages' words; its checkpoint says what was heard too rarely, and too often."""
     sounds = {code: unseen_words.as_sounds(language, said[code], units) for code, language in data.items()}
     settings, note = flags.settings(config, sounds)
     print(note, file=sys.stderr)
     settings = replace(settings, label_prior=config.label_prior, intermediate=0.0)  # the middle block hears too little
     model = untrained(sounds, settings, seed=config.seed, shared=(PHONE_HEAD, units))
     model.config.trained_words, model.config.handicap = list(known), handicap
+    model.config.understudies = dict(stand_in or {})
     return train(
         "sounds",
         model,
@@ -266,7 +279,9 @@ def _handicap(
     found = []
     for code, words in further.items():
         known, clips = {u.text for u in data[code].train.utterances}, data[code].valid
-        tree = prefix_tree(Lexicon({word: (said[code][word],) for word in sorted(known)}), units=units.encode)
+        stand_in = understudies([said[code][u.text] for u in rest[code].train.utterances], units)
+        lexicon = widened(Lexicon({word: (said[code][word],) for word in sorted(known)}), stand_in)
+        tree = prefix_tree(lexicon, units=units.encode)
         heard = unseen_words.hear(model, clips, language=code)
         answers = unseen_words.look_up(heard, clips, tree, handicap=max(unseen_words.HANDICAPS))
         found.append((answers, known.difference(words)))

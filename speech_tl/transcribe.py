@@ -32,7 +32,7 @@ from speech_tl.models.identification import LanguageCalibration, head_scores
 from speech_tl.models.lookup import Lookup, many_words, one_word
 from speech_tl.models.word_network import Network, language_model
 from speech_tl.phonology.lexicon import prefix_tree, read
-from speech_tl.phonology.spelling import spelling
+from speech_tl.phonology.spelling import spelling, widened
 from speech_tl.phonology.units import Units
 from speech_tl.training.config import command
 
@@ -242,7 +242,10 @@ def _lookup(config: Config, model: MultilingualCTC) -> Lookup | None:
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"--phrases {config.phrases} cannot be read ({error})") from None
         lexicon = lexicon.phrases([line.strip() for line in lines if line.strip()], where=str(config.lexicon))
-    tree = prefix_tree(lexicon, units=units.encode)
+    stands_for: dict[str, str] = {}
+    for code, own in model.config.understudies.items():
+        stands_for |= own if config.language in ("auto", code) else {}
+    tree = prefix_tree(widened(lexicon, stands_for), units=units.encode)
     if config.words == "one":
         say = [normaliser(language, stored) for language, stored in model.config.normalisers.items()]
         trained = set(model.config.trained_words)

@@ -29,6 +29,7 @@ from speech_tl.models.word_network import Network
 from speech_tl.models.word_search import Heard, lowered, near
 from speech_tl.phonology.lexicon import Lexicon, PrefixTree, prefix_tree
 from speech_tl.phonology.phones import segments
+from speech_tl.phonology.spelling import widened
 from speech_tl.phonology.units import Units
 from speech_tl.zero_shot.compatibility import harmonic_mean
 
@@ -197,6 +198,7 @@ def rows(
     *,
     held: Sequence[str],
     known: Collection[str],
+    stands_for: Mapping[str, str],
     handicap: float,
 ) -> list[dict[str, float | int | str]]:
     """The table `words`: the clips searched by the tree, without the handicap and with it, and by edit distance.
@@ -205,11 +207,12 @@ def rows(
         heard: what `hear` found in the clips.
         lexicon: in which the held-out words are, whose clips are also looked up among these words alone.
         known: what was trained on, and is handicapped.
+        stands_for: by which the tree is `widened`.
     """
     only = lexicon.of(held)
 
     def by_tree(lexicon: Lexicon) -> Answers:
-        return look_up(heard, clips, prefix_tree(lexicon, units=units.encode), handicap=handicap)
+        return look_up(heard, clips, prefix_tree(widened(lexicon, stands_for), units=units.encode), handicap=handicap)
 
     def by_edits(lexicon: Lexicon) -> Answers:
         return nearest(heard, clips, lexicon, units)

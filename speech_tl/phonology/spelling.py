@@ -5,12 +5,18 @@ alike; signs for letters and marks apart ([tˤaː] as four) were no better (reci
 words has a unit for every phone of its training, and what it lacks is spelled with the nearest.
 """
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from speech_tl.errors import InputError
+from speech_tl.phonology.lexicon import Lexicon
 from speech_tl.phonology.phones import TONES, nearest, segments
 from speech_tl.phonology.sounds import PHONES, Spell, sound_classes
 from speech_tl.phonology.units import BLANK, Units
+
+FEW = 3
+"""Words of a language that a phone must be in to be known by itself (chosen on validation speakers)."""
 
 
 def phones(ipa: str, *, tones: bool = False, where: str = "") -> str:
@@ -67,6 +73,35 @@ class Known:
             known = [sign for sign in self.units.symbols[1:] if sign not in TONES]
             self.stand_ins[phone] = nearest([phone], known)[0].nearest
         return self.stand_ins[phone]
+
+
+def understudies(spelled: Iterable[str], units: Units, *, fewest: int = FEW) -> dict[str, str]:
+    """Each phone that fewer than so many different words have -> the nearest of those that more have.
+
+    Of a phone in one word or two a model has learned the words, not the phone.
+
+    Args:
+        spelled: a language's words, phone by phone.
+        units: all that the model has, other languages' too.
+    """
+    words = Counter(phone for word in set(spelled) for phone in set(segments(word)))
+    often = [phone for phone in units.symbols[1:] if words[phone] >= fewest]
+    rare = [phone for phone in units.symbols[1:] if words[phone] < fewest and phone not in TONES]
+    return {each.phone: each.nearest for each in nearest(rare, often)} if rare and often else {}
+
+
+def widened(lexicon: Lexicon, stands_for: Mapping[str, str]) -> Lexicon:
+    """Each pronunciation, and beside it, where it has such phones, the same with those that stand for them."""
+
+    def ways(said: str) -> tuple[str, str]:
+        return said, "".join(stands_for.get(sign, sign) for sign in segments(said, tones=True))
+
+    return Lexicon(
+        {
+            word: tuple(dict.fromkeys(each for said in own for each in ways(said)))
+            for word, own in lexicon.entries.items()
+        }
+    )
 
 
 def spelling(units: Units) -> Spell:

@@ -121,7 +121,9 @@ def test_a_word_and_its_rival_are_a_choice_of_two(language: Language) -> None:
         said[at, unit] = 0.0
     said[:, 2] += 0.001
     clips = Clips.of([replace(language.test.utterances[0], text="ab")], [language.test[0]], 8000)
-    tree, edits = rows([said.log_softmax(-1)], clips, lexicon, units, held=["ab"], known={"ac", "dad"}, handicap=0.0)
+    tree, edits = rows(
+        [said.log_softmax(-1)], clips, lexicon, units, held=["ab"], known={"ac", "dad"}, stands_for={}, handicap=0.0
+    )
     assert (tree["unseen_accuracy"], tree["unseen_against_nearest"], edits["search"]) == (0, 100, "edit_distance")
 
 

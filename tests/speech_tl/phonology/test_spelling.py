@@ -3,8 +3,9 @@
 import pytest
 
 from speech_tl.errors import InputError
+from speech_tl.phonology.lexicon import Lexicon
 from speech_tl.phonology.sounds import PHONES, sound_classes
-from speech_tl.phonology.spelling import Known, phone_units, phones, spelling
+from speech_tl.phonology.spelling import Known, phone_units, phones, spelling, understudies, widened
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,21 @@ def test_phones_that_a_model_lacks() -> None:
     assert spell.stand_ins == {"ɡ": "k", "z": "s"}
     with pytest.raises(InputError, match=r"words\.tsv, line 3: 'Д' is no phone whose articulation is known"):
         spell("Дa", where="words.tsv, line 3")
+
+
+def test_a_phone_of_two_words_may_be_its_nearest_too() -> None:
+    """[k], [a] and [t] are in three words, [tˤ] in two and [ɡ] in one."""
+    words = ["kata", "taka", "ak", "kat", "tˤak", "atˤ", "atˤ", "ɡa˥"]
+    stands_for = understudies(words, phone_units(words))
+    assert stands_for == {"tˤ": "t", "ɡ": "k"}
+    lexicon = Lexicon({"one": ("tˤaɡ",), "two": ("kat˥",), "three": ("tˤa˥", "ta")})
+    assert widened(lexicon, stands_for).entries == {
+        "one": ("tˤaɡ", "tak"),
+        "two": ("kat˥",),
+        "three": ("tˤa˥", "ta˥", "ta"),
+    }
+    assert widened(lexicon, {}) == lexicon
+    assert understudies(["ka", "ta"], phone_units(["kata"])) == {}, "nothing is well known"
 
 
 def test_tones_are_sounds_of_their_own() -> None:
