@@ -33,11 +33,11 @@ from speech_tl.data.preparation import Language
 from speech_tl.data.pronunciations import pronunciations
 from speech_tl.device import chosen
 from speech_tl.errors import InputError, unknown_name
+from speech_tl.held_out_words import HeldOut, distractors, drawn, never_heard
 from speech_tl.models.ctc import MultilingualCTC
 from speech_tl.models.ctc_config import PHONE_HEAD
 from speech_tl.phonology.lexicon import Lexicon, prefix_tree, read
-from speech_tl.phonology.spelling import Known, phone_units, phones, understudies, widened
-from speech_tl.phonology.units import Units
+from speech_tl.phonology.spelling import phones
 from speech_tl.report import Report, finish
 from speech_tl.systems import train, untrained
 from speech_tl.training import config as configuration
@@ -78,68 +78,34 @@ def main(config: Config) -> Report:
         raise InputError(f"--handicap {config.handicap:g}: expected nats a frame, 0 or more")
     if not 0 <= config.label_prior < inf:
         raise InputError(f"--label-prior {config.label_prior:g}: expected a share of log p(sound), such as 0.3, or 0")
-    sources = dict(flags.language_and_source(value) for value in config.phones)
 
     # Data
     data = flags.prepared(config, seed=config.seed, made_in=config.out.parent, tiny=config.tiny, untested=True)
-    tested = [code for code, language in data.items() if len(language.test)]
-    asked = _by_language(config.hold_out, tested, flag="--hold-out")
-    if not asked:
-        raise InputError("--hold-out names no words: expected how many, or a file of them")
-    dictionaries = _by_language(config.distractors, asked, flag="--distractors")
-    for code in asked:
-        if code not in sources:
-            raise InputError(f"--phones says nothing of {code}: without pronunciations no unseen word can be looked up")
-    data = {code: language for code, language in data.items() if code in sources}  # the others have no sounds
-    held = {code: _held(what, data[code], seed=config.seed) for code, what in asked.items()}
-    rest = {code: unseen_words.without(each, held[code]) if code in held else each for code, each in data.items()}
-    said = {code: _said(language, sources[code], tones=config.tones) for code, language in data.items()}
-    trained = {(u.text, said[code][u.text]) for code, language in rest.items() for u in language.train.utterances}
-    units = phone_units([sounds for _, sounds in trained])
-    spell = Known(units)
-    spelled = {code: {text: spell(sounds) for text, sounds in own.items()} for code, own in said.items()}
-    known = {code: {u.text for u in rest[code].train.utterances} for code in held}
-    stand_in = {code: understudies([said[code][text] for text in known[code]], units) for code in held}
-    tests = {code: _told_apart(data[code].test, known[code], words) for code, words in held.items()}
-    lexica = {
-        code: _lexica(config, data[code], tests[code], spelled[code], words, dictionaries.get(code), spell)
-        for code, words in held.items()
-    }
+    words = _held_out(config, data)
+    tests = {code: _told_apart(data[code].test, words, code) for code in words.words}
+    lexica = _lexica(config, words, tests)
     notes = (
         *(language.description for language in data.values()),
-        *(f"{code}: never trained on: {', '.join(words)}" for code, words in held.items()),
+        *(f"{code}: never trained on: {', '.join(own)}" for code, own in words.words.items()),
     )
     print("\n".join(notes), file=sys.stderr)
 
     # Model and train
     if configuration.begin(config, config.out, resume=config.resume, free=SEARCHED):
-        splits.save({code: language.split for code, language in data.items()}, config.out / "splits.json")
-    handicap = config.handicap
-    if handicap is None:
-        handicap = _handicap(config, rest, spelled, units, held)
-    every = sorted(set().union(*known.values()))
-    model = _trained(config, rest, spelled, units, config.out, known=every, stand_in=stand_in, handicap=handicap)
+        splits.save({code: data[code].split for code in words.languages}, config.out / "splits.json")
+    handicap = _handicap(config, words) if config.handicap is None else config.handicap
+    model = _trained(config, words, config.out, handicap=handicap)
 
     # Evaluate
     rows, decoding, digests = [], [], []
-    for code, words in held.items():
-        clips = tests[code]
+    for code, clips in tests.items():
         heard = unseen_words.hear(model, clips, language=code)
-        new = unseen_words.never_heard([said[code][word] for word in words], [sounds for _, sounds in trained])
+        new = never_heard([words.said[code][word] for word in words.words[code]], words.trained())
         for lexicon in lexica[code]:
-            found = unseen_words.rows(
-                heard,
-                clips,
-                lexicon,
-                units,
-                held=words,
-                known=known[code],
-                stands_for=stand_in[code],
-                handicap=handicap,
-            )
+            found = unseen_words.rows(heard, clips, lexicon, words, code, handicap=handicap)
             rows += [{"corpus": code, "draw": config.seed, **new, **row} for row in found]
-            searched = widened(lexicon, stand_in[code])
-            decoding += [{"corpus": code, **row} for row in unseen_words.decoding(heard, clips, searched, units)]
+            timed = unseen_words.decoding(heard, clips, words.widened(lexicon, code), words.spell.units)
+            decoding += [{"corpus": code, **row} for row in timed]
             digests.append(f"{code}: a lexicon of {len(lexicon)} words, sha256 {lexicon.digest}")
     return finish(
         "asr_unseen_words",
@@ -150,11 +116,27 @@ def main(config: Config) -> Report:
         tables={"words": rows, "decoding": decoding},
         notes=(
             *notes,
-            *(f"{sign!r} was never heard: [{other}] stands for it" for sign, other in spell.stand_ins.items()),
+            *(f"{sign!r} was never heard: [{other}] stands for it" for sign, other in words.spell.stand_ins.items()),
             *digests,
         ),
         shown=("words", "decoding"),
     )
+
+
+def _held_out(config: Config, data: Mapping[str, Language]) -> HeldOut:
+    """The languages whose sounds are known, without the words that --hold-out names."""
+    sources = dict(flags.language_and_source(value) for value in config.phones)
+    tested = [code for code, language in data.items() if len(language.test)]
+    asked = _by_language(config.hold_out, tested, flag="--hold-out")
+    if not asked:
+        raise InputError("--hold-out names no words: expected how many, or a file of them")
+    for code in asked:
+        if code not in sources:
+            raise InputError(f"--phones says nothing of {code}: without pronunciations no unseen word can be looked up")
+    known = {code: language for code, language in data.items() if code in sources}
+    held = {code: _held(what, known[code], seed=config.seed) for code, what in asked.items()}
+    said = {code: _said(language, sources[code], tones=config.tones) for code, language in known.items()}
+    return HeldOut.of(known, said, held)
 
 
 def _by_language(values: Sequence[str], languages: Collection[str], *, flag: str) -> dict[str, str]:
@@ -180,7 +162,7 @@ def _held(what: str, language: Language, *, seed: int) -> tuple[str, ...]:
     """The words of a file, or so many drawn by seed from those that are both trained on and tested."""
     if what.isdecimal():
         present = {u.text for u in language.train.utterances} & {u.text for u in language.test.utterances}
-        return unseen_words.drawn(present, int(what), seed=seed)
+        return drawn(present, int(what), seed=seed)
     try:
         lines = Path(what).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -194,29 +176,27 @@ def _held(what: str, language: Language, *, seed: int) -> tuple[str, ...]:
     return words
 
 
-def _told_apart(clips: Clips, known: Collection[str], held: Collection[str]) -> Clips:
+def _told_apart(clips: Clips, words: HeldOut, code: str) -> Clips:
     """The clips of words that were trained on, and of those held out of it; of others nothing can be said."""
-    kept = [at for at, u in enumerate(clips.utterances) if u.text in known or u.text in held]
+    told = words.known(code).union(words.words[code])
+    kept = [at for at, u in enumerate(clips.utterances) if u.text in told]
     if left := len(clips) - len(kept):
         print(f"{left} test clips left out: their words are neither trained on nor held out", file=sys.stderr)
     return clips.take(kept)
 
 
-def _lexica(
-    config: Config,
-    language: Language,
-    clips: Clips,
-    said: Mapping[str, str],
-    held: Sequence[str],
-    dictionary: str | None,
-    spell: Known,
-) -> tuple[Lexicon, ...]:
-    """The words that are tested, and the same with distractors where there is a dictionary."""
-    own = Lexicon({word: (said[word],) for word in sorted({u.text for u in clips.utterances})})
-    if dictionary is None:
-        return (own,)
-    found = read(dictionary, normalise=language.normaliser, spell=spell)
-    return own, own + unseen_words.distractors(found, own, held, config.distractor_count, seed=config.seed)
+def _lexica(config: Config, words: HeldOut, tests: Mapping[str, Clips]) -> dict[str, tuple[Lexicon, ...]]:
+    """Language -> the words that are tested, and the same with distractors where there is a dictionary."""
+    dictionaries = _by_language(config.distractors, tests, flag="--distractors")
+    found: dict[str, tuple[Lexicon, ...]] = {}
+    for code, clips in tests.items():
+        own = words.lexicon({u.text for u in clips.utterances}, code)
+        found[code] = (own,)
+        if code in dictionaries:
+            whole = read(dictionaries[code], normalise=words.languages[code].normaliser, spell=words.spell)
+            more = distractors(whole, own, words.words[code], config.distractor_count, seed=config.seed)
+            found[code] += (own + more,)
+    return found
 
 
 def _said(language: Language, source: str, *, tones: bool) -> dict[str, str]:
@@ -225,29 +205,20 @@ def _said(language: Language, source: str, *, tones: bool) -> dict[str, str]:
     return pronunciations(texts, source, normalise=language.normaliser, spell=partial(phones, tones=tones))
 
 
-Said = Mapping[str, Mapping[str, str]]
-"""Language -> text -> phones."""
+def _trained(config: Config, words: HeldOut, folder: Path, *, handicap: float = 0.0) -> MultilingualCTC:
+    """A model of the sounds of these languages; its checkpoint says which were heard too rarely, which words too often.
 
-
-def _trained(
-    config: Config,
-    data: Mapping[str, Language],
-    said: Said,
-    units: Units,
-    folder: Path,
-    *,
-    known: Sequence[str] = (),
-    stand_in: Mapping[str, dict[str, str]] | None = None,
-    handicap: float = 0.0,
-) -> MultilingualCTC:
-    """A model of the sounds of these languages' words; its checkpoint says what was heard too rarely, and too often."""
-    sounds = {code: unseen_words.as_sounds(language, said[code], units) for code, language in data.items()}
+    Args:
+        handicap: what words of the training will be lowered by.
+    """
+    sounds = words.sounds()
     settings, note = flags.settings(config, sounds)
     print(note, file=sys.stderr)
     settings = replace(settings, label_prior=config.label_prior, intermediate=0.0)  # the middle block hears too little
-    model = untrained(sounds, settings, seed=config.seed, shared=(PHONE_HEAD, units))
-    model.config.trained_words, model.config.handicap = list(known), handicap
-    model.config.understudies = dict(stand_in or {})
+    model = untrained(sounds, settings, seed=config.seed, shared=(PHONE_HEAD, words.spell.units))
+    model.config.handicap = handicap
+    model.config.trained_words = sorted(set().union(*(words.known(code) for code in words.words)))
+    model.config.understudies = {code: words.stands_for(code) for code in words.words}
     return train(
         "sounds",
         model,
@@ -261,30 +232,27 @@ def _trained(
     ).model
 
 
-def _handicap(
-    config: Config, data: Mapping[str, Language], said: Said, units: Units, held: Mapping[str, Collection[str]]
-) -> float:
+def _handicap(config: Config, words: HeldOut) -> float:
     """What words of the training are lowered by, from a model that has heard as many fewer of them as are held out."""
     further = {}
-    for code, words in held.items():
-        present = {u.text for u in data[code].train.utterances} & {u.text for u in data[code].valid.utterances}
+    for code, own in words.words.items():
+        language = words.languages[code]
+        present = words.known(code) & {u.text for u in language.valid.utterances}
         if len(present) < 3:
             print(f"{code} says nothing of the handicap: {len(present)} words have validation clips", file=sys.stderr)
         else:
-            further[code] = unseen_words.drawn(present, min(len(words), len(present) - 2), seed=config.seed)
+            further[code] = drawn(present, min(len(own), len(present) - 2), seed=config.seed)
     if not further:
         return 0.0
-    rest = {code: unseen_words.without(each, further[code]) if code in further else each for code, each in data.items()}
-    model = _trained(config, rest, said, units, config.out / "handicap")
+    fewer = words.further(further)
+    model = _trained(config, fewer, config.out / "handicap")
     found = []
-    for code, words in further.items():
-        known, clips = {u.text for u in data[code].train.utterances}, data[code].valid
-        stand_in = understudies([said[code][u.text] for u in rest[code].train.utterances], units)
-        lexicon = widened(Lexicon({word: (said[code][word],) for word in sorted(known)}), stand_in)
-        tree = prefix_tree(lexicon, units=units.encode)
+    for code, own in further.items():
+        clips, known = words.languages[code].valid, words.known(code)
+        tree = prefix_tree(fewer.widened(words.lexicon(known, code), code), units=words.spell.units.encode)
         heard = unseen_words.hear(model, clips, language=code)
         answers = unseen_words.look_up(heard, clips, tree, handicap=max(unseen_words.HANDICAPS))
-        found.append((answers, known.difference(words)))
+        found.append((answers, known.difference(own)))
     return unseen_words.best_handicap(found)
 
 

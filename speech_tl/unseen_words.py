@@ -1,15 +1,12 @@
 """Words that no recording of the training holds, recognised by their sounds.
 
 A model of sounds is trained on the other words, the lexicon says which sounds spell a word, and a tree search finds the
-word whose pronunciation is most probable. A held-out word's audio is absent from training and validation; whether its
-phones, and their neighbourhoods, were ever heard is counted. Words of the training fit better than they should, so that
-among all words they are handicapped (calibrated stacking, Chao et al. 2016), by what further words held out ask for.
+word whose pronunciation is most probable. Words of the training fit better than they should, so that among all words
+they are handicapped (calibrated stacking, Chao et al. 2016), by what further words held out ask for.
 """
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from time import process_time
 
 import torch
@@ -18,74 +15,19 @@ from rapidfuzz.process import cdist
 from torch import Tensor
 
 from speech_tl.data.clips import Clips
-from speech_tl.data.preparation import Language
-from speech_tl.data.splits import draw
-from speech_tl.data.text import UNSPACED
-from speech_tl.errors import InputError, unknown_name
+from speech_tl.errors import InputError
+from speech_tl.held_out_words import HeldOut
 from speech_tl.models.ctc import MultilingualCTC
 from speech_tl.models.decoding import greedy
 from speech_tl.models.lookup import searches
 from speech_tl.models.word_network import Network
 from speech_tl.models.word_search import Heard, lowered, near
 from speech_tl.phonology.lexicon import Lexicon, PrefixTree, prefix_tree
-from speech_tl.phonology.phones import segments
-from speech_tl.phonology.spelling import widened
 from speech_tl.phonology.units import Units
 from speech_tl.zero_shot.compatibility import harmonic_mean
 
 HANDICAPS = tuple(step / 40 for step in range(25))
 """Nats a frame, from 0 to 0.6."""
-
-
-def drawn(texts: Collection[str], count: int, *, seed: int) -> tuple[str, ...]:
-    """So many of the words, by seed, sorted.
-
-    Raises:
-        InputError: none, or so many that fewer than two are left to train on.
-    """
-    present = sorted(set(texts))
-    if not 1 <= count <= len(present) - 2:
-        raise InputError(f"{count} words to hold out of {len(present)}: expected 1 to {len(present) - 2}")
-    return tuple(sorted(sorted(present, key=lambda text: draw(text, seed))[:count]))
-
-
-def without(language: Language, held: Collection[str]) -> Language:
-    """The language with these words, and what they are said in, gone from training and validation.
-
-    The test clips are as they were.
-
-    Raises:
-        InputError: a word that nobody says, or nothing is left.
-    """
-    said = {u.text for clips in (language.train, language.valid, language.test) for u in clips.utterances}
-    for word in held:
-        if word not in said:
-            raise unknown_name("word", word, said, where=f"the recordings of {language.code}")
-    parts = []
-    for clips in (language.train, language.valid):
-        kept = [at for at, u in enumerate(clips.utterances) if not any(_says(u.text, word) for word in held)]
-        if not kept:
-            raise InputError(f"{language.code}: nothing is left to train on without {', '.join(sorted(held)[:5])}")
-        parts.append(clips.take(kept))
-    return replace(language, train=parts[0], valid=parts[1])
-
-
-def _says(text: str, word: str) -> bool:
-    """Whether the word is in the text; in scripts without spaces, as a part of it."""
-    return word in text if re.search(f"[{UNSPACED}]", word) else f" {word} " in f" {text} "
-
-
-def as_sounds(language: Language, said: Mapping[str, str], units: Units) -> Language:
-    """The language with its sounds in the place of its texts, in training and validation.
-
-    Args:
-        said: text -> how it is spelled in these units.
-    """
-    parts = []
-    for clips in (language.train, language.valid):
-        sounds = [replace(u, text=said[u.text]) for u in clips.utterances]
-        parts.append(Clips.of(sounds, (clips[at] for at in range(len(clips))), clips.sample_rate))
-    return replace(language, units=units, train=parts[0], valid=parts[1], pronunciations={})
 
 
 @dataclass(frozen=True)
@@ -191,28 +133,21 @@ def best_handicap(tests: Sequence[tuple[Answers, Collection[str]]]) -> float:
 
 
 def rows(
-    heard: Sequence[Tensor],
-    clips: Clips,
-    lexicon: Lexicon,
-    units: Units,
-    *,
-    held: Sequence[str],
-    known: Collection[str],
-    stands_for: Mapping[str, str],
-    handicap: float,
+    heard: Sequence[Tensor], clips: Clips, lexicon: Lexicon, words: HeldOut, language: str, *, handicap: float
 ) -> list[dict[str, float | int | str]]:
     """The table `words`: the clips searched by the tree, without the handicap and with it, and by edit distance.
 
     Args:
         heard: what `hear` found in the clips.
         lexicon: in which the held-out words are, whose clips are also looked up among these words alone.
-        known: what was trained on, and is handicapped.
-        stands_for: by which the tree is `widened`.
+        handicap: of what was trained on.
     """
+    units, held, known = words.spell.units, words.words[language], words.known(language)
     only = lexicon.of(held)
 
     def by_tree(lexicon: Lexicon) -> Answers:
-        return look_up(heard, clips, prefix_tree(widened(lexicon, stands_for), units=units.encode), handicap=handicap)
+        tree = prefix_tree(words.widened(lexicon, language), units=units.encode)
+        return look_up(heard, clips, tree, handicap=handicap)
 
     def by_edits(lexicon: Lexicon) -> Answers:
         return nearest(heard, clips, lexicon, units)
@@ -293,35 +228,3 @@ def _accuracies(answers: Answers, unseen: Sequence[bool]) -> tuple[float, float]
     parts = ([ok for ok, new in zip(right, unseen, strict=True) if new == wanted] for wanted in (False, True))
     seen, new = (100 * sum(part) / max(1, len(part)) for part in parts)
     return seen, new
-
-
-def never_heard(held: Sequence[str], trained: Sequence[str]) -> dict[str, int]:
-    """How many phones, and pairs of neighbouring phones, of the held-out words no trained text has; all in IPA."""
-    new, old = [segments(said, tones=True) for said in held], [segments(said, tones=True) for said in trained]
-    return {
-        "held_out_phones_unseen": len({phone for said in new for phone in said} - {p for said in old for p in said}),
-        "held_out_phone_pairs_unseen": len(
-            {pair for said in new for pair in pairwise(said)} - {pair for said in old for pair in pairwise(said)}
-        ),
-    }
-
-
-def distractors(dictionary: Lexicon, own: Lexicon, held: Sequence[str], count: int, *, seed: int) -> Lexicon:
-    """Words of a dictionary that could be mistaken for a held-out one: as many phones, give or take one; by seed.
-
-    Words and pronunciations of `own` are not among them.
-
-    Raises:
-        InputError: not so many.
-    """
-    taken = {said for pronunciations in own.entries.values() for said in pronunciations}
-    lengths = {len(segments(said)) + more for word in held for said in own.entries[word] for more in (-1, 0, 1)}
-    found = {}
-    for word, pronunciations in dictionary.entries.items():
-        fitting = tuple(said for said in pronunciations if len(segments(said)) in lengths and said not in taken)
-        if fitting and word not in own.entries:
-            found[word] = fitting
-    if not 1 <= count <= len(found):
-        raise InputError(f"{count} distractors asked for, and {len(found)} words of the dictionary are of such length")
-    chosen = sorted(found, key=lambda word: draw(word, seed))[:count]
-    return Lexicon({word: found[word] for word in chosen})

@@ -64,6 +64,7 @@ FLOORS = {
     "speech_tl.pretraining": 6,
     "speech_tl.students": 6,
     "speech_tl.tasks": 6,
+    "speech_tl.held_out_words": 4,
     "speech_tl.unseen_words": 6,
     "speech_tl.speech_domains": 6,
     "speech_tl.unseen_languages": 6,

@@ -10,26 +10,13 @@ from speech_tl.data.clips import Clips
 from speech_tl.data.manifest import Utterance
 from speech_tl.data.preparation import Language, prepare
 from speech_tl.errors import InputError
+from speech_tl.held_out_words import HeldOut, as_sounds, distractors, drawn, never_heard, without
 from speech_tl.models.word_search import Heard
 from speech_tl.phonology.lexicon import Lexicon, prefix_tree
+from speech_tl.phonology.spelling import Known
 from speech_tl.phonology.units import Units
 from speech_tl.systems import Settings, untrained
-from speech_tl.unseen_words import (
-    Answers,
-    as_sounds,
-    best_handicap,
-    distractors,
-    drawn,
-    handicapped,
-    hear,
-    look_up,
-    nearest,
-    never_heard,
-    rivals,
-    row,
-    rows,
-    without,
-)
+from speech_tl.unseen_words import Answers, best_handicap, handicapped, hear, look_up, nearest, rivals, row, rows
 
 WORDS = {"yksi": "yksi", "kaksi": "kaksi", "kolme": "kolme", "viisi": "viisi"}
 
@@ -59,6 +46,18 @@ def test_a_held_out_word_is_in_no_clip_of_training(language: Language) -> None:
         without(language, ["yks"])
     with pytest.raises(InputError, match="nothing is left to train on"):
         without(language, list(WORDS))
+
+
+def test_what_is_left_has_the_units_and_further_words_go_from_training_alone(language: Language) -> None:
+    words = HeldOut.of({"fi": language}, {"fi": WORDS}, {"fi": ("yksi",)})
+    assert words.spell.units.symbols[1:] == tuple(sorted({*"kaksikolmeviisi"})), "[y] is gone with its word"
+    assert (words.known("fi"), len(words.trained())) == ({"kaksi", "kolme", "viisi"}, 3)
+    assert words.lexicon(["yksi"], "fi").entries["yksi"] == (words.spell("yksi"),)
+    assert words.stands_for("fi") == {}, "no phone is in three words"
+    fewer = words.further({"fi": ("viisi",)})
+    assert (fewer.words, fewer.known("fi")) == ({"fi": ("viisi",)}, {"kaksi", "kolme"})
+    assert fewer.spell is words.spell and len(fewer.languages["fi"].test) == len(language.test)
+    assert {u.text for u in fewer.sounds()["fi"].train.utterances} == {"kaksi", "kolme"}
 
 
 def test_a_lexicon_of_one_word_has_no_rival() -> None:
@@ -121,9 +120,9 @@ def test_a_word_and_its_rival_are_a_choice_of_two(language: Language) -> None:
         said[at, unit] = 0.0
     said[:, 2] += 0.001
     clips = Clips.of([replace(language.test.utterances[0], text="ab")], [language.test[0]], 8000)
-    tree, edits = rows(
-        [said.log_softmax(-1)], clips, lexicon, units, held=["ab"], known={"ac", "dad"}, stands_for={}, handicap=0.0
-    )
+    spoken = replace(language, train=Clips.of([replace(clips.utterances[0], text="ac")], [clips[0]], 8000))
+    words = HeldOut({"fi": spoken}, {"fi": {"ac": "ac"}}, {"fi": ("ab",)}, Known(units))
+    tree, edits = rows([said.log_softmax(-1)], clips, lexicon, words, "fi", handicap=0.0)
     assert (tree["unseen_accuracy"], tree["unseen_against_nearest"], edits["search"]) == (0, 100, "edit_distance")
 
 
