@@ -76,7 +76,7 @@ class HeldOut:
 
     def widened(self, lexicon: Lexicon, code: str) -> Lexicon:
         """With what stands for phones that few of a language's words have (`spelling.understudies`)."""
-        return widened(lexicon, self.stands_for(code))
+        return widened(lexicon, self.stands_for(code), self.spell.units)
 
     def sounds(self) -> dict[str, Language]:
         """The languages with their sounds in the place of their texts."""

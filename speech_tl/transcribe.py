@@ -245,7 +245,7 @@ def _lookup(config: Config, model: MultilingualCTC) -> Lookup | None:
     stands_for: dict[str, str] = {}
     for code, own in model.config.understudies.items():
         stands_for |= own if config.language in ("auto", code) else {}
-    tree = prefix_tree(widened(lexicon, stands_for), units=units.encode)
+    tree = prefix_tree(widened(lexicon, stands_for, units), units=units.encode)
     if config.words == "one":
         say = [normaliser(language, stored) for language, stored in model.config.normalisers.items()]
         trained = set(model.config.trained_words)

@@ -90,11 +90,15 @@ def understudies(spelled: Iterable[str], units: Units, *, fewest: int = FEW) -> 
     return {each.phone: each.nearest for each in nearest(rare, often)} if rare and often else {}
 
 
-def widened(lexicon: Lexicon, stands_for: Mapping[str, str]) -> Lexicon:
-    """Each pronunciation, and beside it, where it has such phones, the same with those that stand for them."""
+def widened(lexicon: Lexicon, stands_for: Mapping[str, str], units: Units) -> Lexicon:
+    """Each pronunciation, and beside it, where it has such phones, the same with those that stand for them.
+
+    Args:
+        lexicon: spelled in these units.
+    """
 
     def ways(said: str) -> tuple[str, str]:
-        return said, "".join(stands_for.get(sign, sign) for sign in segments(said, tones=True))
+        return said, "".join(stands_for.get(sign, sign) for sign in units.cut(said))
 
     return Lexicon(
         {

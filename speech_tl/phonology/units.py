@@ -54,9 +54,10 @@ class Units:
 
     def missing(self, text: str) -> tuple[str, ...]:
         """The symbols of a text that have no unit, in order of first occurrence."""
-        return tuple(dict.fromkeys(found for found in self._cut(text) if found not in self._index))
+        return tuple(dict.fromkeys(found for found in self.cut(text) if found not in self._index))
 
-    def _cut(self, text: str) -> list[str]:
+    def cut(self, text: str) -> list[str]:
+        """The symbols of a text, and the code points that begin none."""
         return self._pattern.findall(unicodedata.normalize("NFC", text))
 
     @cached_property
@@ -68,7 +69,7 @@ class Units:
     def encode(self, text: str) -> tuple[int, ...]:
         """One index per symbol; InputError names those that have no unit."""
         try:
-            return tuple(self._index[symbol] for symbol in self._cut(text))
+            return tuple(self._index[symbol] for symbol in self.cut(text))
         except KeyError:
             names = ", ".join(f"{s!r} (U+{ord(s):04X} {unicodedata.name(s, '?')})" for s in self.missing(text)[:3])
             raise InputError(

@@ -41,15 +41,18 @@ def test_phones_that_a_model_lacks() -> None:
 def test_a_phone_of_two_words_may_be_its_nearest_too() -> None:
     """[k], [a] and [t] are in three words, [tˤ] in two and [ɡ] in one."""
     words = ["kata", "taka", "ak", "kat", "tˤak", "atˤ", "atˤ", "ɡa˥"]
-    stands_for = understudies(words, phone_units(words))
+    units = phone_units(words)
+    stands_for = understudies(words, units)
     assert stands_for == {"tˤ": "t", "ɡ": "k"}
     lexicon = Lexicon({"one": ("tˤaɡ",), "two": ("kat˥",), "three": ("tˤa˥", "ta")})
-    assert widened(lexicon, stands_for).entries == {
+    assert widened(lexicon, stands_for, units).entries == {
         "one": ("tˤaɡ", "tak"),
         "two": ("kat˥",),
         "three": ("tˤa˥", "ta˥", "ta"),
     }
-    assert widened(lexicon, {}) == lexicon
+    assert widened(lexicon, {}, units) == lexicon
+    neighbours = Lexicon({"four": ("atsˤ",)})  # [t] and what stands for [sˤ] are no affricate
+    assert widened(neighbours, {"sˤ": "s"}, phone_units(["t", "s", "sˤ", "a"])).entries["four"] == ("atsˤ", "ats")
     assert understudies(["ka", "ta"], phone_units(["kata"])) == {}, "nothing is well known"
 
 
