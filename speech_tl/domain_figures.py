@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
-from speech_tl.domains import SIDES, Look, Side
 from speech_tl.report import Figure
+from speech_tl.shifts import SIDES, Look, Side
 from speech_tl.transfer.selection import evenly
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speech_tl.domain_figures import picture
-from speech_tl.domains import RULES, SIDES, Adapted, Method, Rule, Shift, adapt, chosen_by, distance, started
+from speech_tl.domains import RULES, Adapted, Method, Rule, adapt, chosen_by, distance, started
 from speech_tl.errors import InputError
 from speech_tl.report import Figure
 from speech_tl.results import Evaluation, Row
+from speech_tl.shifts import SIDES, Shift
 from speech_tl.training.loop import Plan
 
 

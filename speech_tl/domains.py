@@ -2,7 +2,7 @@
 
 Seven ways, between what bounds them: the source alone below and the target's own labels above. All begin with the same
 network, trained on the source, and have as many updates. Which of them to keep is chosen by a rule that sees no label
-of the target. Neither pixels nor speech are known here: a `Shift` reads its own examples.
+of the target.
 """
 
 import copy
@@ -10,17 +10,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, get_args
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from speech_tl.errors import unknown_name
 from speech_tl.results import Evaluation
+from speech_tl.shifts import SIDES, Look, PairBatch, PairBatches, Shift, Side
 from speech_tl.training.checkpoint import load_state, save_state
-from speech_tl.training.loop import Batches, Plan, fit
+from speech_tl.training.loop import Plan, fit
 from speech_tl.training.seeding import Streams, seed_everything
 from speech_tl.transfer.adversarial import DomainClassifier, domain_loss, fooling_loss, ramp
 from speech_tl.transfer.discrepancy import coral, matching, mmd
@@ -28,8 +27,6 @@ from speech_tl.transfer.distance import proxy_a_distance
 from speech_tl.transfer.reweighting import weights
 from speech_tl.transfer.selection import entropy, evenly, mutual_information, soft_neighbourhood_density
 
-Side = Literal["source", "target"]
-SIDES: tuple[Side, ...] = get_args(Side)
 Method = Literal[
     "source_only",
     "dann",
@@ -55,89 +52,6 @@ MEASURED = 1000
 """Examples of each side that distances are measured on, evenly spread."""
 
 
-@dataclass(frozen=True)
-class Read:
-    """What a network makes of a batch of B examples."""
-
-    features: Tensor
-    """(B, D), one row per example, in which domains are compared."""
-    scores: Tensor
-    """What the head says, in whatever shape the shift's losses take it."""
-    lengths: Tensor
-    """(B,) how much of `scores` is there."""
-
-
-@dataclass(frozen=True)
-class Look:
-    """What is seen of N examples without their labels."""
-
-    features: Tensor
-    """(N, D) on the CPU."""
-    chances: Tensor
-    """(M, C) probabilities of decisions, of which an example may have several."""
-    groups: NDArray[np.str_]
-    """(N,) what is not to be split between training and test, such as speakers."""
-
-
-class Shift(Protocol):
-    """A source and a target of the same classes, each with `train`, `valid` and `test` examples, and their network.
-
-    The labels of the target's `train` are seen by the upper bound alone, those of its `valid` by nobody.
-    """
-
-    @property
-    def name(self) -> str: ...
-
-    def width(self, body: Any, /) -> int:
-        """D, of the features."""
-        ...
-
-    @property
-    def source_varied(self) -> bool:
-        """Whether labelled examples are varied while they are learned from."""
-        ...
-
-    def untrained(self, *, seed: int) -> nn.Module: ...
-
-    def head(self, body: Any, /) -> nn.Module:
-        """Its last layer."""
-        ...
-
-    def batches(self, side: Side, *, generator: torch.Generator) -> Batches:
-        """Endless, of the training examples."""
-        ...
-
-    def rows(self, batch: Any, /) -> Tensor:
-        """(B,) which training examples these are."""
-        ...
-
-    def read(self, body: Any, batch: Any, /, *, varied: bool) -> Read:
-        """varied: as augmentation makes them, not as they are."""
-        ...
-
-    def losses(self, read: Read, batch: Any, /) -> Tensor:
-        """(B,) of the labels that the batch has."""
-        ...
-
-    def believed(self, read: Read, batch: Any, /) -> tuple[Any, Tensor]:
-        """The batch with what the network says in the place of its labels, and how sure it is, (B,) from 0 to 1."""
-        ...
-
-    def coarse(self, body: Any, side: Side, /) -> NDArray[Any]:
-        """(N, F) of the training examples as they come to the network."""
-        ...
-
-    def states(self, body: Any, side: Side, /) -> Tensor:
-        """(M, W) what the head reads of the training examples, on the CPU."""
-        ...
-
-    def look(self, body: Any, side: Side, /) -> Look:
-        """At the validation examples."""
-        ...
-
-    def test(self, body: Any, side: Side, part: Literal["valid", "test"], /) -> Evaluation: ...
-
-
 class Network(nn.Module):
     """A network of the shift, and beside it a classifier that tells the domains apart by its features."""
 
@@ -145,43 +59,6 @@ class Network(nn.Module):
         super().__init__()
         self.body = body
         self.domain = DomainClassifier(width)
-
-
-@dataclass(frozen=True)
-class PairBatch:
-    """Labelled source examples beside target examples whose labels nobody looks at."""
-
-    source: Any
-    target: Any
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def to(self, device: torch.device | str) -> "PairBatch":
-        """The same batch elsewhere."""
-        return PairBatch(self.source.to(device), self.target.to(device))
-
-    def share(self, rank: int, world: int) -> "tuple[PairBatch, float]":
-        """One process's part of both, and the weight of its source examples."""
-        source, weight = self.source.share(rank, world)
-        return PairBatch(source, self.target.share(rank, world)[0]), weight
-
-
-class PairBatches:
-    """Endless pairs; each side walks its own epochs."""
-
-    def __init__(self, source: Batches, target: Batches) -> None:
-        self.source, self.target = source, target
-
-    def __next__(self) -> PairBatch:
-        return PairBatch(next(self.source), next(self.target))
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"source": self.source.state_dict(), "target": self.target.state_dict()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.source.load_state_dict(state["source"])
-        self.target.load_state_dict(state["target"])
 
 
 @dataclass(frozen=True)

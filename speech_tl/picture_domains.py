@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from speech_tl.domains import Look, Read, Side
 from speech_tl.images import Pictures, SmallCNN, vary
 from speech_tl.labelled import LabelledBatch, LabelledBatches, over
 from speech_tl.results import Evaluation, classified
+from speech_tl.shifts import Look, Read, Side
 
 COARSE = 7
 """Rows and columns of the pictures that reweighting compares domains by."""
@@ -21,7 +21,7 @@ COARSE = 7
 
 @dataclass(frozen=True)
 class PictureShift:
-    """A `domains.Shift` of pictures, told apart by a small CNN and compared in its hidden layer."""
+    """A `shifts.Shift` of pictures, told apart by a small CNN and compared in its hidden layer."""
 
     name: str
     source: Mapping[str, Pictures]

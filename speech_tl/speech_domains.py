@@ -16,13 +16,13 @@ from speech_tl.data.clips import Clips
 from speech_tl.data.disturbance import Change, disturbed
 from speech_tl.data.preparation import Language
 from speech_tl.data.splits import draw
-from speech_tl.domains import Look, Read, Side
 from speech_tl.errors import InputError
 from speech_tl.evaluate import evaluate
 from speech_tl.models.ctc import MultilingualCTC
 from speech_tl.models.decoding import greedy
 from speech_tl.models.language_heads import ctc_losses
 from speech_tl.results import Evaluation
+from speech_tl.shifts import Look, Read, Side
 from speech_tl.systems import Settings, check_clips, untrained
 from speech_tl.training.sampling import GroupBatches
 from speech_tl.transfer.selection import evenly
@@ -35,7 +35,7 @@ SECONDS = 160.0
 
 @dataclass(frozen=True)
 class SpeechShift:
-    """A `domains.Shift` of recordings: compared by the mean and deviation over time of what the head reads."""
+    """A `shifts.Shift` of recordings: compared by the mean and deviation over time of what the head reads."""
 
     name: str
     source: Language

@@ -39,6 +39,7 @@ FLOORS = {
     "speech_tl.labelled": 2,
     "speech_tl.images": 3,
     "speech_tl.descriptions": 4,
+    "speech_tl.shifts": 2,
     "speech_tl.domains": 3,
     "speech_tl.domain_figures": 4,
     "speech_tl.domain_study": 5,

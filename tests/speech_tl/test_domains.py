@@ -10,12 +10,13 @@ import torch
 from torch import nn
 
 from speech_tl.domain_study import study, tables, warning
-from speech_tl.domains import METHODS, RULES, Adapted, Method, PairBatches, adapt, chosen_by, started
+from speech_tl.domains import METHODS, RULES, Adapted, Method, adapt, chosen_by, started
 from speech_tl.errors import InputError
 from speech_tl.images import Pictures, vary
 from speech_tl.labelled import LabelledBatches
 from speech_tl.picture_domains import PictureShift, blended
 from speech_tl.results import classified
+from speech_tl.shifts import PairBatches
 from speech_tl.training.checkpoint import load_state
 from speech_tl.training.loop import Plan
 
