@@ -36,7 +36,7 @@ from speech_tl.errors import InputError, unknown_name
 from speech_tl.held_out_words import HeldOut, distractors, drawn, never_heard
 from speech_tl.models.ctc import MultilingualCTC
 from speech_tl.models.ctc_config import PHONE_HEAD
-from speech_tl.phonology.lexicon import Lexicon, prefix_tree, read
+from speech_tl.phonology.lexicon import Lexicon, read
 from speech_tl.phonology.spelling import phones
 from speech_tl.report import Report, finish
 from speech_tl.systems import train, untrained
@@ -104,7 +104,7 @@ def main(config: Config) -> Report:
         for lexicon in lexica[code]:
             found = unseen_words.rows(heard, clips, lexicon, words, code, handicap=handicap)
             rows += [{"corpus": code, "draw": config.seed, **new, **row} for row in found]
-            timed = unseen_words.decoding(heard, clips, words.widened(lexicon, code), words.spell.units)
+            timed = unseen_words.decoding(heard, clips, lexicon, words.spell.units)
             decoding += [{"corpus": code, **row} for row in timed]
             digests.append(f"{code}: a lexicon of {len(lexicon)} words, sha256 {lexicon.digest}")
     return finish(
@@ -249,9 +249,9 @@ def _handicap(config: Config, words: HeldOut) -> float:
     found = []
     for code, own in further.items():
         clips, known = words.languages[code].valid, words.known(code)
-        tree = prefix_tree(fewer.widened(words.lexicon(known, code), code), units=words.spell.units.encode)
+        trees = fewer.trees(words.lexicon(known, code), code)
         heard = unseen_words.hear(model, clips, language=code)
-        answers = unseen_words.look_up(heard, clips, tree, handicap=max(unseen_words.HANDICAPS))
+        answers = unseen_words.look_up(heard, clips, *trees, handicap=max(unseen_words.HANDICAPS))
         found.append((answers, known.difference(own)))
     return unseen_words.best_handicap(found)
 

@@ -15,9 +15,9 @@ from speech_tl.data.preparation import Language
 from speech_tl.data.splits import draw
 from speech_tl.data.text import UNSPACED
 from speech_tl.errors import InputError, unknown_name
-from speech_tl.phonology.lexicon import Lexicon
+from speech_tl.phonology.lexicon import Lexicon, PrefixTree, prefix_tree
 from speech_tl.phonology.phones import segments
-from speech_tl.phonology.spelling import Known, phone_units, understudies, widened
+from speech_tl.phonology.spelling import Known, doubted, phone_units, understudies
 from speech_tl.phonology.units import Units
 
 
@@ -74,9 +74,11 @@ class HeldOut:
         """Each of a language's words as it is spelled in the units of the training."""
         return Lexicon({word: (self.spell(self.said[code][word]),) for word in sorted(words)})
 
-    def widened(self, lexicon: Lexicon, code: str) -> Lexicon:
-        """With what stands for phones that few of a language's words have (`spelling.understudies`)."""
-        return widened(lexicon, self.stands_for(code), self.spell.units)
+    def trees(self, lexicon: Lexicon, code: str) -> tuple[PrefixTree, PrefixTree | None]:
+        """Of a lexicon, and of its pronunciations with what stands for phones that few of the language's words have."""
+        others = doubted(lexicon, self.stands_for(code), self.spell.units)
+        encode = self.spell.units.encode
+        return prefix_tree(lexicon, units=encode), prefix_tree(others, units=encode) if len(others) else None
 
     def sounds(self) -> dict[str, Language]:
         """The languages with their sounds in the place of their texts."""

@@ -32,7 +32,7 @@ from speech_tl.models.identification import LanguageCalibration, head_scores
 from speech_tl.models.lookup import Lookup, many_words, one_word
 from speech_tl.models.word_network import Network, language_model
 from speech_tl.phonology.lexicon import prefix_tree, read
-from speech_tl.phonology.spelling import spelling, widened
+from speech_tl.phonology.spelling import doubted, spelling
 from speech_tl.phonology.units import Units
 from speech_tl.training.config import command
 
@@ -242,15 +242,21 @@ def _lookup(config: Config, model: MultilingualCTC) -> Lookup | None:
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"--phrases {config.phrases} cannot be read ({error})") from None
         lexicon = lexicon.phrases([line.strip() for line in lines if line.strip()], where=str(config.lexicon))
-    stands_for: dict[str, str] = {}
-    for code, own in model.config.understudies.items():
-        stands_for |= own if config.language in ("auto", code) else {}
-    tree = prefix_tree(widened(lexicon, stands_for, units), units=units.encode)
+    tree = prefix_tree(lexicon, units=units.encode)
     if config.words == "one":
+        stands_for: dict[str, str] = {}
+        for code, own in model.config.understudies.items():
+            stands_for |= own if config.language in ("auto", code) else {}
+        others = doubted(lexicon, stands_for, units)
         say = [normaliser(language, stored) for language, stored in model.config.normalisers.items()]
         trained = set(model.config.trained_words)
         known = {word for word in lexicon.entries if not trained.isdisjoint({word, *(each(word) for each in say)})}
-        return one_word(tree, known=known, handicap=model.config.handicap)
+        return one_word(
+            tree,
+            doubted=prefix_tree(others, units=units.encode) if len(others) else None,
+            known=known,
+            handicap=model.config.handicap,
+        )
     lm = language_model(config.lm, tree) if config.lm else None
     return many_words(Network(tree, lm, config.lm_weight, config.word_score))
 

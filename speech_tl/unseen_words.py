@@ -61,13 +61,21 @@ def hear(model: MultilingualCTC, clips: Clips, *, language: str) -> list[Tensor]
     return heard
 
 
-def look_up(heard: Sequence[Tensor], clips: Clips, tree: PrefixTree, *, handicap: float = 0.0) -> Answers:
+def look_up(
+    heard: Sequence[Tensor],
+    clips: Clips,
+    tree: PrefixTree,
+    doubted: PrefixTree | None = None,
+    *,
+    handicap: float = 0.0,
+) -> Answers:
     """Every clip as one word of the tree.
 
     Args:
+        doubted: as `word_search.near` takes it.
         handicap: up to which the answers may be `handicapped`: so much further from the best a word is still kept.
     """
-    found = (tuple(near(own, tree, more=handicap * len(own))) for own in heard)
+    found = (tuple(near(own, tree, doubted=doubted, more=handicap * len(own))) for own in heard)
     return Answers(tuple(u.text for u in clips.utterances), tuple(found), tuple(map(len, heard)))
 
 
@@ -146,8 +154,7 @@ def rows(
     only = lexicon.of(held)
 
     def by_tree(lexicon: Lexicon) -> Answers:
-        tree = prefix_tree(words.widened(lexicon, language), units=units.encode)
-        return look_up(heard, clips, tree, handicap=handicap)
+        return look_up(heard, clips, *words.trees(lexicon, language), handicap=handicap)
 
     def by_edits(lexicon: Lexicon) -> Answers:
         return nearest(heard, clips, lexicon, units)

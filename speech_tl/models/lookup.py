@@ -36,16 +36,19 @@ Lookup = Callable[[Tensor], list[Spoken]]
 """(T, V) log-probabilities of what is said between two pauses -> its words; none where nothing fits."""
 
 
-def one_word(tree: PrefixTree, *, known: Collection[str] = (), handicap: float = 0.0) -> Lookup:
+def one_word(
+    tree: PrefixTree, *, doubted: PrefixTree | None = None, known: Collection[str] = (), handicap: float = 0.0
+) -> Lookup:
     """All of it is one word of the tree.
 
     Args:
+        doubted: as `word_search.near` takes it.
         known: words that were trained on, which are lowered by `handicap` nats for every frame.
     """
 
     def best(log_probs: Tensor) -> list[Spoken]:
         nats = handicap * len(log_probs)
-        heard = near(log_probs, tree, more=nats)
+        heard = near(log_probs, tree, doubted=doubted, more=nats)
         score = {each.word: each.score for each in heard}
         return [
             Spoken(each.word, 0, len(log_probs) - 1, (score[each.word] - free(log_probs)) / len(log_probs))

@@ -16,6 +16,8 @@ from speech_tl.phonology.lexicon import PrefixTree
 
 BEAM = 15.0
 """Nats below the best prefix from which others are dropped."""
+DOUBT = 5.0
+"""Nats that a word loses where one phone of it stands for another (chosen on validation speakers, recipes/LOG.md)."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,20 @@ def words(log_probs: Tensor, tree: PrefixTree, *, beam: float = BEAM) -> list[He
     return [Heard(word, score) for word, score in sorted(best.items(), key=lambda item: -item[1])]
 
 
-def near(log_probs: Tensor, tree: PrefixTree, *, more: float = 0.0) -> list[Heard]:
-    """The words within the usual beam and so many nats more; all of them where that leaves beginnings alone."""
-    return words(log_probs, tree, beam=BEAM + more) or words(log_probs, tree, beam=inf)
+def near(log_probs: Tensor, tree: PrefixTree, *, doubted: PrefixTree | None = None, more: float = 0.0) -> list[Heard]:
+    """The words within the usual beam and so many nats more; all of them where that leaves beginnings alone.
+
+    Args:
+        doubted: pronunciations that are worth less by `DOUBT`, of the same words.
+    """
+    found = words(log_probs, tree, beam=BEAM + more) or words(log_probs, tree, beam=inf)
+    if doubted is None:
+        return found
+    best = {each.word: each for each in found}
+    for each in words(log_probs, doubted, beam=BEAM + more):
+        if each.word not in best or each.score - DOUBT > best[each.word].score:
+            best[each.word] = replace(each, score=each.score - DOUBT)
+    return sorted(best.values(), key=lambda each: -each.score)
 
 
 def lowered(heard: Sequence[Heard], known: Collection[str], nats: float) -> list[Heard]:

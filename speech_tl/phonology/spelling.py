@@ -90,22 +90,18 @@ def understudies(spelled: Iterable[str], units: Units, *, fewest: int = FEW) -> 
     return {each.phone: each.nearest for each in nearest(rare, often)} if rare and often else {}
 
 
-def widened(lexicon: Lexicon, stands_for: Mapping[str, str], units: Units) -> Lexicon:
-    """Each pronunciation, and beside it, where it has such phones, the same with those that stand for them.
+def doubted(lexicon: Lexicon, stands_for: Mapping[str, str], units: Units) -> Lexicon:
+    """The pronunciations with such phones, spelled with those that stand for them; of words without such, none.
 
     Args:
         lexicon: spelled in these units.
     """
-
-    def ways(said: str) -> tuple[str, str]:
-        return said, "".join(stands_for.get(sign, sign) for sign in units.cut(said))
-
-    return Lexicon(
-        {
-            word: tuple(dict.fromkeys(each for said in own for each in ways(said)))
-            for word, own in lexicon.entries.items()
-        }
-    )
+    found: dict[str, tuple[str, ...]] = {}
+    for word, ways in lexicon.entries.items():
+        others = ("".join(stands_for.get(sign, sign) for sign in units.cut(said)) for said in ways)
+        if new := tuple(dict.fromkeys(said for said in others if said not in ways)):
+            found[word] = new
+    return Lexicon(found)
 
 
 def spelling(units: Units) -> Spell:

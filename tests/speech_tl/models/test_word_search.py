@@ -6,9 +6,10 @@ from itertools import product
 import pytest
 import torch
 
-from speech_tl.models.word_search import free, words
+from speech_tl.models.word_search import free, near, words
 from speech_tl.phonology.lexicon import Lexicon, prefix_tree
 from speech_tl.phonology.sounds import PHONES
+from speech_tl.phonology.units import Units
 
 SIGNS = PHONES.symbols[1:4]
 
@@ -76,3 +77,15 @@ def test_the_free_path_is_never_worse() -> None:
 
 def test_a_clip_without_room_for_a_word() -> None:
     assert words(log_probs(0, 0), prefix_tree(Lexicon({"x": ("ta",)}))) == []
+
+
+def test_a_doubted_pronunciation_is_worth_less() -> None:
+    """One frame for b at nearly 1 and a at e^-6: b, doubted, loses 5 nats and is still ahead of a."""
+    units = Units(("<blank>", "a", "b"))
+    frame = torch.tensor([[-30.0, -6.0, 0.0]]).log_softmax(-1)
+    own = prefix_tree(Lexicon({"one": ("a",), "two": ("ab",)}), units=units.encode)
+    doubted = prefix_tree(Lexicon({"one": ("b",)}), units=units.encode)
+    plain, best = near(frame, own), near(frame, own, doubted=doubted)
+    assert [each.word for each in plain] == [each.word for each in best] == ["one"]
+    assert best[0].score == pytest.approx(float(frame[0, 2]) - 5)
+    assert plain[0].score == pytest.approx(float(frame[0, 1]))
