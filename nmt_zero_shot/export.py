@@ -116,6 +116,8 @@ def _spec(model: Any, *, where: str) -> Any:
     if missing:
         raise InputError(f"{where} has {' and '.join(missing)}, which CTranslate2 cannot compute: use --engine torch")
     if config.model_type == "mbart":
+        for name in ("normalize_before", "normalize_embedding"):  # every mBART does both, and not every file says so
+            setattr(config, name, getattr(config, name, True))
         return loaders.MBartLoader().get_model_spec(model)
     config.normalize_before, config.normalize_embedding = POST_NORM not in features, False
     if POST_NORM in features:

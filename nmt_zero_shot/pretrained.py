@@ -24,12 +24,19 @@ from transformers import AutoTokenizer  # isort: skip
 ADDED = "added_languages.json"
 CODE = re.compile(r"[a-z]{2,3}_[A-Z][A-Za-z]{1,3}")
 """How NLLB and mBART write a language, among their other special symbols."""
-THREE_LETTERS = {
-    "ar": "arb", "bn": "ben", "cs": "ces", "de": "deu", "en": "eng", "es": "spa", "fa": "pes", "fi": "fin", "fr": "fra",
-    "hi": "hin", "hu": "hun", "id": "ind", "it": "ita", "ja": "jpn", "ko": "kor", "nl": "nld", "pl": "pol", "pt": "por",
-    "ro": "ron", "ru": "rus", "sv": "swe", "sw": "swh", "ta": "tam", "tr": "tur", "uk": "ukr", "vi": "vie", "zh": "zho",
-}  # fmt: skip
-"""ISO 639-1 -> what NLLB's codes begin with."""
+THREE_LETTERS: list[tuple[str, str]] = re.findall(
+    r"(\w+)-(\w+)",
+    """
+af-afr am-amh ar-arb as-asm az-azj be-bel bg-bul bn-ben bs-bos ca-cat cs-ces cy-cym da-dan de-deu el-ell en-eng
+eo-epo es-spa et-est eu-eus fa-pes fi-fin fr-fra ga-gle gd-gla gl-glg gu-guj ha-hau he-heb hi-hin hr-hrv ht-hat
+hu-hun hy-hye id-ind ig-ibo is-isl it-ita ja-jpn jv-jav ka-kat kk-kaz km-khm kn-kan ko-kor ky-kir lb-ltz lg-lug
+ln-lin lo-lao lt-lit lv-lvs mg-plt mi-mri mk-mkd ml-mal mn-khk mr-mar ms-zsm mt-mlt my-mya nb-nob ne-npi nl-nld
+nn-nno no-nob ny-nya om-gaz or-ory pa-pan pl-pol ps-pbt pt-por ro-ron ru-rus rw-kin sd-snd si-sin sk-slk sl-slv
+sm-smo sn-sna so-som sq-als sr-srp ss-ssw st-sot su-sun sv-swe sw-swh ta-tam te-tel tg-tgk th-tha tk-tuk tl-tgl
+tn-tsn tr-tur ts-tso tt-tat uk-ukr ur-urd uz-uzn vi-vie wo-wol xh-xho yi-ydd yo-yor zh-zho zu-zul
+""",
+)
+"""ISO 639-1, and what NLLB's codes for the language begin with."""
 
 
 class TokenizerSubwords:
@@ -69,9 +76,6 @@ class TokenizerSubwords:
         text: str = self.tokenizer.decode([int(i) for i in ids if i not in self._special])
         return text.strip()
 
-    def knows(self, language: str) -> bool:
-        return bool(self._close(language))
-
     def tag(self, language: str) -> int:
         """Of a code as the model writes it, or of the code without its country or script: `de` for `deu_Latn`."""
         close = self._close(language)
@@ -85,8 +89,12 @@ class TokenizerSubwords:
         """The codes that are meant; the language's own where the model has it."""
         if language in self.tags:
             return [language]
-        starts = {language, THREE_LETTERS.get(language, language)}
-        return [code for code in self.tags if code.split("_")[0] in starts]
+        starts = {language, *(other for pair in THREE_LETTERS if language in pair for other in pair)}
+        return [code for code in self.tags if code not in self.added and code.split("_")[0] in starts]
+
+    def having_seen(self, language: str, texts: Sequence[str]) -> "TokenizerSubwords":
+        """Itself: it does not know which pieces are whose."""
+        return self
 
     def pieces_of(self, language: str) -> NDArray[np.bool_]:
         raise InputError(

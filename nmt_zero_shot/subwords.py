@@ -74,9 +74,6 @@ class SentencePieces:
         text: str = self._pieces.decode([int(i) for i in ids if UNK < i < known])
         return text
 
-    def knows(self, language: str) -> bool:
-        return language in self.tags
-
     def tag(self, language: str) -> int:
         if language not in self.tags:
             raise unknown_name("language", language, self.tags, where="this vocabulary")
@@ -96,6 +93,10 @@ class SentencePieces:
         grown.seen = {code: np.append(mask, more) for code, mask in self.seen.items()}
         grown.seen[language] = _seen(grown, texts)
         return grown
+
+    def having_seen(self, language: str, texts: Sequence[str]) -> "SentencePieces":
+        seen = {**self.seen, language: self.seen[language] | _seen(self, texts)}
+        return SentencePieces(self.model, tags=self.tags, seen=seen)
 
     def piece(self, index: int) -> tuple[str, float]:
         """How an id is spelt, and its log-probability."""

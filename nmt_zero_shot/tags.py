@@ -56,10 +56,6 @@ class Subwords(Protocol):
         """Tags and special symbols are left out."""
         ...
 
-    def knows(self, language: str) -> bool:
-        """Whether it has a tag for the language."""
-        ...
-
     def tag(self, language: str) -> int: ...
     def pieces_of(self, language: str) -> NDArray[np.bool_]:
         """(V,): the ids that the language's training texts are made of, and what every language may write."""
@@ -67,6 +63,10 @@ class Subwords(Protocol):
 
     def with_language(self, language: str, texts: Sequence[str], *, at: int) -> Self:
         """One more tag, with the id `at`; every old id keeps its meaning."""
+        ...
+
+    def having_seen(self, language: str, texts: Sequence[str]) -> Self:
+        """The same, the pieces of these texts the language's too."""
         ...
 
     def save(self, folder: Path) -> None: ...

@@ -5,7 +5,7 @@ in their pairs and their `Settings`, never in how they are trained.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import permutations
@@ -24,7 +24,7 @@ from nmt_zero_shot.subwords import SentencePieces
 from nmt_zero_shot.tags import Scheme
 from nmt_zero_shot.variants import Norm
 from speech_tl.device import chosen
-from speech_tl.errors import InputError
+from speech_tl.errors import InputError, unknown_name
 from speech_tl.training.loop import History, Plan, fit
 from speech_tl.training.seeding import Streams, seed_everything
 
@@ -68,6 +68,12 @@ class Settings:
     device: str = "auto"
     """auto, cpu or cuda."""
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.denoise <= 1:
+            raise InputError(
+                f"denoise is {self.denoise:g}: expected a share from 0 (none) to 1 (as many sentences as pairs)"
+            )
+
     def plain(self) -> Self:
         """The usual model of the same size, without what is there for pairs never trained."""
         return replace(self, tags="source", norm="pre", middle_residual=True, top_tags=0, align=0.0, denoise=0.0)
@@ -90,10 +96,6 @@ def untrained(pieces: SentencePieces, settings: Settings, *, seed: int) -> Trans
     Raises:
         InputError: a setting that there is not, or not together with another.
     """
-    if not 0 <= settings.denoise <= 1:
-        raise InputError(
-            f"denoise is {settings.denoise:g}: expected a share from 0 (none) to 1 (as many sentences as pairs)"
-        )
     seed_everything(seed)
     net = models.build(
         settings.size,
@@ -109,24 +111,36 @@ def untrained(pieces: SentencePieces, settings: Settings, *, seed: int) -> Trans
     return Translator(pieces, settings.tags, net)
 
 
-def continued(checkpoint: Path, texts: Mapping[str, Sequence[str]], *, seed: int) -> Translator:
-    """A model that was trained before, here or elsewhere, with a tag and a row for each language that it lacks.
+def continued(
+    checkpoint: Path, texts: Mapping[str, Sequence[str]], *, added: Collection[str] = (), seed: int
+) -> Translator:
+    """A model that was trained before, here or elsewhere, with a tag and a row for each language that is added.
 
     Args:
         checkpoint: a run, or a folder of M2M-100, NLLB or mBART.
         texts: language -> its sentences.
+        added: languages that the model lacks.
 
     Raises:
-        InputError: there is no model, or a language is several of its languages.
+        InputError: there is no model, or a language is none or several of its languages, or the same as another.
     """
     seed_everything(seed)
     found = models.load(checkpoint)
     found.model.float()  # some are published in 16 bits, too few to learn in
-    subwords = found.subwords
+    for side in (found.model.get_encoder(), found.model.get_decoder()):
+        side.layerdrop = 0.0  # every layer is to learn from the few pairs that there are
+    subwords, tags = found.subwords, dict[int, str]()
     for language, own in texts.items():
-        if not subwords.knows(language):
-            subwords = models.add_language(found.model, subwords, language, own)
-        subwords.tag(language)  # refuses one that is several
+        if language not in added:
+            tag = subwords.tag(language)
+            if tag in tags:
+                raise InputError(f"{tags[tag]!r} and {language!r} are one language of {checkpoint}: train on one")
+            tags[tag] = language
+            subwords = subwords.having_seen(language, own)
+    for language in added:
+        if language not in texts:
+            raise unknown_name("language", language, texts, where="the training texts, to add")
+        subwords = models.add_language(found.model, subwords, language, texts[language])
     return replace(found, subwords=subwords)
 
 

@@ -88,9 +88,9 @@ def main(config: Config) -> Report:
     print("\n".join(language.description for language in data.values()), file=sys.stderr)
 
     # Transfer and train
-    configuration.begin(config, config.out, resume=config.resume, free=("methods",))
     steps = 8 if config.tiny else config.steps
     plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=min(steps, config.validate_every), average=0.99)
+    configuration.begin(config, config.out, resume=config.resume, free=("methods",))
     settings = Settings(
         dropout=0.0,
         augmentation=NEW_VOICES if config.augment_after < 1 else AS_RECORDED,

@@ -95,15 +95,17 @@ def main(config: Config) -> Report:
     print("\n".join(notes), file=sys.stderr)
 
     # Model, transfer and train, evaluate
+    first, steps = (8, 8) if config.tiny else (config.source_steps, config.steps)
+    start = Plan(steps=first, peak_rate=config.peak_rate, validate_every=first)
+    plan = Plan(steps=steps, peak_rate=config.method_rate, validate_every=max(1, steps // 5))
     if configuration.begin(config, config.out, resume=config.resume, free=("methods",)):
         splits.save({"source": source.split, "target": target.split}, config.out / "splits.json")
-    first, steps = (8, 8) if config.tiny else (config.source_steps, config.steps)
     found = study(
         SpeechShift(config.shift, source, target, settings),
         config.methods,
         rule=config.rule,
-        start=Plan(steps=first, peak_rate=config.peak_rate, validate_every=first),
-        plan=Plan(steps=steps, peak_rate=config.method_rate, validate_every=max(1, steps // 5)),
+        start=start,
+        plan=plan,
         folder=config.out / "networks",
         seed=config.seed,
         resume=config.resume,

@@ -73,9 +73,9 @@ def main(config: Config) -> Report:
     model = untrained(data, settings, seed=config.seed)
 
     # Train
+    plan = flags.plan(config)
     if configuration.begin(config, config.out, resume=config.resume, free=("monolingual", "union")):
         splits.save({code: language.split for code, language in data.items()}, config.out / "splits.json")
-    plan = flags.plan(config)
     fitted = partial(train, data=data, settings=settings, seed=config.seed, resume=config.resume)
     shared = fitted("shared_heads", model, plan=plan, folder=config.out)
     plan = replace(plan, minutes=None, epochs=None, steps=shared.history.steps)

@@ -103,9 +103,9 @@ def main(config: Config) -> Report:
     print("\n".join(each.description for each in amounts.values()), file=sys.stderr)
 
     # Transfer and train
-    configuration.begin(config, config.out, resume=config.resume, free=("methods", "train_minutes", "train_speakers"))
     steps = 8 if config.tiny else config.steps
     plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=min(steps, config.validate_every), average=0.99)
+    configuration.begin(config, config.out, resume=config.resume, free=("methods", "train_minutes", "train_speakers"))
     settings = Settings(
         augmentation=NEW_VOICES if config.augment_after < 1 else AS_RECORDED,
         augment_after=config.augment_after,

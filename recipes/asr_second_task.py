@@ -93,10 +93,10 @@ def main(config: Config) -> Report:
 
     # Data
     cases = _pictures(config) if images.holds_pictures(config.data) else _speech(config)
+    plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=max(1, steps // 4))
     configuration.begin(config, config.out, resume=config.resume, free=("methods", "seeds", "first"))
 
     # Model, transfer and train
-    plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=max(1, steps // 4))
     found: list[Learned] = []
     for seed, case, first, second in cases:
         pair = Pair(

@@ -82,10 +82,10 @@ def main(config: Config) -> Report:
     task(fresh())  # refused before anything is trained
 
     # Transfer and train
+    plan = flags.plan(config)
     if configuration.begin(config, config.out, resume=config.resume, free=("controls",)):
         splits.save({code: whole.split}, config.out / "splits.json")
     fitted = partial(train, data=data, settings=settings, seed=config.seed, resume=config.resume)
-    plan = flags.plan(config)
     systems = {"scratch": fitted("scratch", fresh(), plan=plan, folder=config.out / "scratch")}
     steps, more = systems["scratch"].history.steps, 8 if config.tiny else config.pretraining_steps
     plan = replace(plan, minutes=None, epochs=None, steps=steps)

@@ -71,6 +71,7 @@ def main(config: Config) -> Report:
     notes = [f"never trained on: {', '.join(held)}; trained on {len(said)} words of {len(trained)} other languages"]
 
     # Model and train
+    plan = flags.plan(config)
     configuration.begin(config, config.out, resume=config.resume)
     settings = Settings(
         encoder="tiny" if config.tiny else config.encoder,
@@ -86,7 +87,7 @@ def main(config: Config) -> Report:
     model = unseen_languages.train(
         trained,
         settings=settings,
-        plan=flags.plan(config),
+        plan=plan,
         folder=config.out,
         seed=config.seed,
         heads=heads,

@@ -42,6 +42,7 @@ from speech_tl.report import Report, finish
 from speech_tl.systems import train, untrained
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
+from speech_tl.training.loop import Plan
 
 SEARCHED = ("distractors", "distractor_count")
 """Flags that may change when a run goes on: they say what is searched, and not what is trained."""
@@ -91,10 +92,11 @@ def main(config: Config) -> Report:
     print("\n".join(notes), file=sys.stderr)
 
     # Model and train
+    plan = flags.plan(config)
     if configuration.begin(config, config.out, resume=config.resume, free=SEARCHED):
         splits.save({code: data[code].split for code in words.languages}, config.out / "splits.json")
-    handicap = _handicap(config, words) if config.handicap is None else config.handicap
-    model = _trained(config, words, config.out, handicap=handicap)
+    handicap = _handicap(config, words, plan) if config.handicap is None else config.handicap
+    model = _trained(config, words, plan, config.out, handicap=handicap)
 
     # Evaluate
     rows, decoding, digests = [], [], []
@@ -205,7 +207,7 @@ def _said(language: Language, source: str, *, tones: bool) -> dict[str, str]:
     return pronunciations(texts, source, normalise=language.normaliser, spell=partial(phones, tones=tones))
 
 
-def _trained(config: Config, words: HeldOut, folder: Path, *, handicap: float = 0.0) -> MultilingualCTC:
+def _trained(config: Config, words: HeldOut, plan: Plan, folder: Path, *, handicap: float = 0.0) -> MultilingualCTC:
     """A model of the sounds of these languages; its checkpoint says which were heard too rarely, which words too often.
 
     Args:
@@ -224,7 +226,7 @@ def _trained(config: Config, words: HeldOut, folder: Path, *, handicap: float = 
         model,
         sounds,
         settings=settings,
-        plan=flags.plan(config),
+        plan=plan,
         folder=folder,
         seed=config.seed,
         validated=False,
@@ -232,7 +234,7 @@ def _trained(config: Config, words: HeldOut, folder: Path, *, handicap: float = 
     ).model
 
 
-def _handicap(config: Config, words: HeldOut) -> float:
+def _handicap(config: Config, words: HeldOut, plan: Plan) -> float:
     """What words of the training are lowered by, from a model that has heard as many fewer of them as are held out."""
     further = {}
     for code, own in words.words.items():
@@ -245,7 +247,7 @@ def _handicap(config: Config, words: HeldOut) -> float:
     if not further:
         return 0.0
     fewer = words.further(further)
-    model = _trained(config, fewer, config.out / "handicap")
+    model = _trained(config, fewer, plan, config.out / "handicap")
     found = []
     for code, own in further.items():
         clips, known = words.languages[code].valid, words.known(code)

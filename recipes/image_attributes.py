@@ -75,10 +75,10 @@ def main(config: Config) -> Report:
     # Data
     problem, unseen = _problem(config)
     draws = [unseen] if config.unseen is None else balanced(problem.classes, config.unseen, config.draws)
+    plan = Plan(epochs=None if config.tiny else config.epochs, steps=8 if config.tiny else None, warmup_steps=5)
     configuration.begin(config, config.out, resume=config.resume, free=("methods", "seeds", "draws", "shots"))
 
     # Model, transfer and train
-    plan = Plan(epochs=None if config.tiny else config.epochs, steps=8 if config.tiny else None, warmup_steps=5)
     found: list[Tested] = []
     for seed, (draw, classes), method in product(config.seeds, enumerate(draws), config.methods):
         found.append(

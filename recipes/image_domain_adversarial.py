@@ -61,16 +61,18 @@ def main(config: Config) -> Report:
 
     # Data
     shift = _mnist_m(config)
-    configuration.begin(config, config.out, resume=config.resume, free=("methods",))
 
     # Model, transfer and train, evaluate
-    steps = 8 if config.tiny else config.steps
+    first, steps = (8, 8) if config.tiny else (config.source_steps, config.steps)
+    start = Plan(steps=first, peak_rate=config.peak_rate)
+    plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=max(1, steps // 5))
+    configuration.begin(config, config.out, resume=config.resume, free=("methods",))
     found = study(
         shift,
         config.methods,
         rule=config.rule,
-        start=Plan(steps=8 if config.tiny else config.source_steps, peak_rate=config.peak_rate),
-        plan=Plan(steps=steps, peak_rate=config.peak_rate, validate_every=max(1, steps // 5)),
+        start=start,
+        plan=plan,
         folder=config.out / "networks",
         seed=config.seed,
         resume=config.resume,

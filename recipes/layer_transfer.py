@@ -85,12 +85,12 @@ def main(config: Config) -> Report | None:
     if config.plan:
         return None
     config.out.mkdir(parents=True, exist_ok=True)
+    plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=max(1, steps // 4), average=0.99)
     configuration.begin(
         config, config.out, resume=config.resume, free=("treatments", "sides", "kept", "source", "plan")
     )
 
     # Train
-    plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=max(1, steps // 4), average=0.99)
     own = _trained(config, b, "B", b.fresh(seed=config.seed), plan)
     others = {
         name: _trained(config, a, f"A_{name}", a.fresh(seed=config.seed + at), plan)[0]

@@ -63,8 +63,9 @@ class Config(Settings):
     tests: tuple[str, ...] = ()
     """Only the test sets of these names; all if none."""
     init: Path | None = None
-    """Go on from this run, or from a folder of M2M-100, NLLB or mBART, in the place of random weights; languages that
-    it lacks are added and its old rows kept."""
+    """Go on from this run, or from a folder of M2M-100, NLLB or mBART, in the place of random weights."""
+    add_languages: tuple[str, ...] = ()
+    """Languages that --init lacks: each gets a tag of its own, and all old rows are kept."""
     vocabulary: int | None = None
     """Subwords; 4,000 if none, and 1,000 for sentences made here, which have a few hundred words."""
     minutes: float = 5.0
@@ -101,6 +102,10 @@ def main(config: Config) -> Report:
     began = time.monotonic()
     chosen(config.device)
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
+    if config.add_languages and not config.init:
+        raise InputError(f"--add-languages {' '.join(config.add_languages)}: to what? name a checkpoint with --init")
+    if config.init and config.out.resolve() in (config.init.resolve(), *config.init.resolve().parents):
+        raise InputError(f"--out {config.out} would write over --init {config.init}: choose another folder")
     if config.init and (useless := [name for name in OWN if getattr(config, name) != getattr(Config(), name)]):
         flags = ", ".join("--" + name.replace("_", "-") for name in useless)
         raise InputError(f"--init {config.init} brings its own model and vocabulary: leave out {flags}")
@@ -125,6 +130,7 @@ def main(config: Config) -> Report:
     # Model
     texts = corpus.sentences(pairs)
     identify = language_id.train(texts)
+    plan = _plan(config)
     fresh = _beginning(config, texts)
     start = fresh(config)
     if config.restricted:
@@ -135,8 +141,8 @@ def main(config: Config) -> Report:
     if configuration.begin(config, config.out, resume=config.resume, free=EVALUATED):
         language_id.save(identify, config.out / language_id.FILE)
     fitted = partial(train, valid=valid, seed=config.seed, resume=config.resume)
-    trained = fitted("zero_shot", start, pairs, settings=config, plan=_plan(config), folder=config.out)
-    plan = replace(_plan(config), minutes=None, steps=trained.history.steps)
+    trained = fitted("zero_shot", start, pairs, settings=config, plan=plan, folder=config.out)
+    plan = replace(plan, minutes=None, steps=trained.history.steps)
     rivals = []
     for name in config.rivals:
         further = partial(fitted, name, folder=config.out / "systems" / name)
@@ -210,7 +216,7 @@ def _beginning(config: Config, texts: Mapping[str, Sequence[str]]) -> Callable[[
     """Makes what a system begins with: random weights over a vocabulary of these texts, or the model of --init."""
     if config.init:
         checkpoint = config.init
-        return lambda _settings: continued(checkpoint, texts, seed=config.seed)
+        return lambda _settings: continued(checkpoint, texts, added=config.add_languages, seed=config.seed)
     size = config.vocabulary or (600 if config.tiny else 4000 if config.data else 1000)
     return partial(untrained, subwords.train(texts, size=size, seed=config.seed), seed=config.seed)
 
@@ -243,7 +249,7 @@ def _plan(config: Config) -> Plan:
     return Plan(
         minutes=config.minutes if config.steps is None else None,
         steps=config.steps,
-        peak_rate=config.peak_rate or (1e-4 if config.init else 4e-3),
+        peak_rate=(1e-4 if config.init else 4e-3) if config.peak_rate is None else config.peak_rate,
         warmup_steps=config.warmup,
         validate_every=config.validate_every,
         average=0.99,

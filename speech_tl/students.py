@@ -52,6 +52,9 @@ def student(teacher: MultilingualCTC, size: str, *, seed: int, phones: bool = Fa
             least_frames=config.least_frames,
             adapters=config.adapters,
             label_prior=config.label_prior,
+            trained_words=config.trained_words,
+            handicap=config.handicap,
+            understudies=config.understudies,
             normalisers=config.normalisers,
             language=config.language,
         )

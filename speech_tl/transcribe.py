@@ -244,9 +244,10 @@ def _lookup(config: Config, model: MultilingualCTC) -> Lookup | None:
         lexicon = lexicon.phrases([line.strip() for line in lines if line.strip()], where=str(config.lexicon))
     tree = prefix_tree(lexicon, units=units.encode)
     if config.words == "one":
-        stands_for: dict[str, str] = {}
-        for code, own in model.config.understudies.items():
-            stands_for |= own if config.language in ("auto", code) else {}
+        first, *more = [
+            own for code, own in model.config.understudies.items() if config.language in ("auto", code)
+        ] or [{}]
+        stands_for = {phone: other for phone, other in first.items() if all(phone in own for own in more)}
         others = doubted(lexicon, stands_for, units)
         say = [normaliser(language, stored) for language, stored in model.config.normalisers.items()]
         trained = set(model.config.trained_words)

@@ -240,8 +240,9 @@ class SpeechEncoder(nn.Module):
             adapters: what the output of each block passes through, bottom first; nothing if none.
         """
         features, lengths = self.features(audio, samples, rate, augmentation=augmentation, warp=warp)
+        masked = augmentation is not None and augmentation.time_mask > 0
         with through(self.blocks if adapters else (), adapters):
-            return self.encode(features, lengths)
+            return self.encode(features, lengths, masked=masked)
 
     def features(
         self,
@@ -264,12 +265,20 @@ class SpeechEncoder(nn.Module):
             features = nn.functional.pad(features, (0, 0, 0, self.least_frames - features.shape[1]))
         return features, lengths.clamp(min=self.least_frames)
 
-    def encode(self, features: Tensor, lengths: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-        """features: (B, T, F), lengths: (B,) -> as `forward`; for who changes what the body reads."""
+    def encode(self, features: Tensor, lengths: Tensor, *, masked: bool = False) -> tuple[tuple[Tensor, ...], Tensor]:
+        """features: (B, T, F), lengths: (B,) -> as `forward`; for who changes what the body reads.
+
+        Args:
+            masked: whether Wav2Vec2's family, in training, hides stretches of what its convolutions give.
+        """
         config = self.body.config
-        if self.training and (shortest := getattr(config, "mask_time_length", 0)):
-            # Wav2Vec2's family hides stretches of this many frames and refuses a batch that is shorter.
-            least = (shortest + 1) * getattr(config, "inputs_to_logits_ratio", 1)
+        if hasattr(config, "apply_spec_augment"):
+            config.apply_spec_augment = masked
+        if masked and self.training and hasattr(config, "apply_spec_augment"):
+            # A batch that is shorter than one stretch would be refused.
+            least = config.mask_time_length
+            if self.family.reads == "waveform":
+                least = (least + 1) * config.inputs_to_logits_ratio
             behind = (0, max(0, least - features.shape[1]))
             features = nn.functional.pad(features, behind if features.dim() == 2 else (0, 0, *behind))
         output = self.body(

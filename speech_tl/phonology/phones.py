@@ -7,7 +7,7 @@ articulatory feature vectors", COLING 2016): 24 of them, each present, absent or
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -86,6 +86,12 @@ def signatures(phones: Sequence[str]) -> Signatures:
         rows.append(table.fts(known).numeric())
     values = np.array(rows, np.float32).reshape(len(phones), len(table.names))
     return Signatures(tuple(phones), tuple(table.names), values)
+
+
+def articulated(phones: Iterable[str]) -> list[str]:
+    """Those of which the articulation is known."""
+    table = _feature_table()
+    return [phone for phone in phones if table.longest_one_seg_prefix(phone)]
 
 
 @cache

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from speech_tl.errors import InputError
 from speech_tl.phonology.lexicon import Lexicon
-from speech_tl.phonology.phones import TONES, nearest, segments
+from speech_tl.phonology.phones import TONES, articulated, nearest, segments
 from speech_tl.phonology.sounds import PHONES, Spell, sound_classes
 from speech_tl.phonology.units import BLANK, Units
 
@@ -85,8 +85,9 @@ def understudies(spelled: Iterable[str], units: Units, *, fewest: int = FEW) -> 
         units: all that the model has, other languages' too.
     """
     words = Counter(phone for word in set(spelled) for phone in set(segments(word)))
-    often = [phone for phone in units.symbols[1:] if words[phone] >= fewest]
-    rare = [phone for phone in units.symbols[1:] if words[phone] < fewest and phone not in TONES]
+    known = articulated(phone for phone in units.symbols[1:] if phone not in TONES)
+    often = [phone for phone in known if words[phone] >= fewest]
+    rare = [phone for phone in known if words[phone] < fewest]
     return {each.phone: each.nearest for each in nearest(rare, often)} if rare and often else {}
 
 

@@ -40,6 +40,31 @@ class Plan:
     max_nonfinite: int = 5
     """Steps in a row with a loss or gradient that is not finite before giving up."""
 
+    def __post_init__(self) -> None:
+        """
+        Raises:
+            InputError: not one budget, or a number without sense.
+        """
+        budgets = {name: value for name in ("minutes", "steps", "epochs") if (value := getattr(self, name)) is not None}
+        if len(budgets) != 1:
+            given = " and ".join(budgets) or "none"
+            raise InputError(f"a plan has exactly one budget of minutes, steps and epochs; given: {given}")
+        ((name, budget),) = budgets.items()
+        if not budget > 0:
+            raise InputError(f"a budget of {budget} {name} trains nothing: give more than 0")
+        if not math.isfinite(budget):
+            raise InputError(f"a budget of {budget} {name} never ends: give a number")
+        for name in ("accumulate", "validate_every", "log_every", "max_nonfinite"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}: it must be 1 or more")
+        if not 0 < self.peak_rate < math.inf:
+            raise InputError(f"peak_rate is {self.peak_rate}: a learning rate is above 0, such as 0.001")
+        for name in ("clip_norm", "weight_decay", "warmup_steps", "patience"):
+            if not 0 <= (value := getattr(self, name) or 0) < math.inf:
+                raise InputError(f"{name} is {value}: it must be 0 or more")
+        if not 0 <= self.average < 1:
+            raise InputError(f"average is {self.average}: a decay is from 0 (no average) to below 1, such as 0.999")
+
 
 @dataclass
 class History:
@@ -60,26 +85,9 @@ class History:
 
 
 def check(plan: Plan, *, batches_per_epoch: int | None) -> None:
-    budgets = [name for name in ("minutes", "steps", "epochs") if getattr(plan, name) is not None]
-    if len(budgets) != 1:
-        given = " and ".join(budgets) or "none"
-        raise InputError(f"a plan has exactly one budget of minutes, steps and epochs; given: {given}")
-    if not getattr(plan, budgets[0]) > 0:
-        raise InputError(f"a budget of {getattr(plan, budgets[0])} {budgets[0]} trains nothing: give more than 0")
+    """What a plan by itself cannot know."""
     if plan.epochs is not None and batches_per_epoch is None:
         raise InputError("these batches do not say how many make an epoch: give the budget in minutes or steps")
-    for name in ("accumulate", "validate_every", "log_every", "max_nonfinite"):
-        if getattr(plan, name) < 1:
-            raise InputError(f"{name} is {getattr(plan, name)}: it must be 1 or more")
-    if not math.isfinite(getattr(plan, budgets[0])):
-        raise InputError(f"a budget of {getattr(plan, budgets[0])} {budgets[0]} never ends: give a number")
-    if not 0 < plan.peak_rate < math.inf:
-        raise InputError(f"peak_rate is {plan.peak_rate}: a learning rate is above 0, such as 0.001")
-    for name in ("clip_norm", "weight_decay", "warmup_steps", "patience"):
-        if not 0 <= (value := getattr(plan, name) or 0) < math.inf:
-            raise InputError(f"{name} is {value}: it must be 0 or more")
-    if not 0 <= plan.average < 1:
-        raise InputError(f"average is {plan.average}: a decay is from 0 (no average) to below 1, such as 0.999")
 
 
 def steps(plan: Plan, *, batches_per_epoch: int | None) -> int | None:

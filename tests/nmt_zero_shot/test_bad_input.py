@@ -68,7 +68,10 @@ def pickled(folder: Path) -> None:
 
 
 ROWS = [
-    Bad("a start with flags of its own", TRAIN + " --init run --norm post --vocabulary 900", r"--init run brings its own model and vocabulary: leave out --norm, --vocabulary"),
+    Bad("a start with flags of its own", TRAIN.replace("--out run", "--out more") + " --init run --norm post --vocabulary 900", r"--init run brings its own model and vocabulary: leave out --norm, --vocabulary"),
+    Bad("a start that would be written over", TRAIN + " --init run", r"--out run would write over --init run: choose another folder"),
+    Bad("a language added to nothing", TRAIN + " --add-languages de", r"--add-languages de: to what\? name a checkpoint with --init"),
+    Bad("no learning rate", TRAIN + " --peak-rate 0", r"peak_rate"),
     Bad("a start that is none", TRAIN + " --init corpus", r"no config\.json in corpus \(found: .*\); give a run, or a folder with a model"),
     Bad("no such folder", TRAIN.replace("corpus", "nowhere"), "nowhere: no such file or folder; expected"),
     Bad("a folder without texts", TRAIN, "corpus: no parallel text found; expected", lambda folder: [away(f"corpus/train.{each}")(folder) for each in LANGUAGES]),

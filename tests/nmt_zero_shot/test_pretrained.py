@@ -129,7 +129,7 @@ def test_it_learns_on_with_a_language_more(
     models.load(tmp_path).model.half().save_pretrained(tmp_path)
     before = models.load(tmp_path)
     pairs: Bitexts = {("en", "de"): bitexts["en", "de"], ("en", "xx"): bitexts["en", "ja"]}
-    start = continued(tmp_path, sentences(pairs), seed=0)
+    start = continued(tmp_path, sentences(pairs), added=["xx"], seed=0)
     assert start.languages == (*before.languages, "xx")
     old = before.model.get_input_embeddings().weight.detach()
     own = start.model.get_input_embeddings().weight.detach()
@@ -146,10 +146,17 @@ def test_it_learns_on_with_a_language_more(
 def test_what_a_tokenizer_cannot_answer(vocabulary: SentencePieces, tmp_path: Path) -> None:
     nllb(tmp_path, vocabulary)
     subwords = models.load(tmp_path).subwords
+    assert subwords.tag("no") == subwords.tag("nb") == subwords.tag("nob_Latn")
     with pytest.raises(InputError, match="language 'zh' is several here: zho_Hans, zho_Hant; give one of them"):
         subwords.tag("zh")
     with pytest.raises(InputError, match="language 'zh' is several here"):
         continued(tmp_path, {"en": ["a dog"], "zh": ["狗"]}, seed=0)
+    with pytest.raises(InputError, match="'da' and 'dan' are one language of"):
+        continued(tmp_path, {"en": ["a dog"], "da": ["hund"], "dan": ["kat"]}, seed=0)
+    with pytest.raises(InputError, match="unknown language 'yy' in this tokenizer"):
+        continued(tmp_path, {"en": ["a dog"], "xx": ["x"], "yy": ["y"]}, added=["xx"], seed=0)
+    with pytest.raises(InputError, match="unknown language 'xy' in the training texts, to add"):
+        continued(tmp_path, {"en": ["a dog"]}, added=["xy"], seed=0)
     with pytest.raises(InputError, match="unknown language 'qq' in this tokenizer"):
         subwords.tag("qq")
     with pytest.raises(InputError, match="does not know which pieces are 'deu_Latn'"):

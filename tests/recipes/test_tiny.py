@@ -443,7 +443,8 @@ def test_zero_resource_goes_on_from_the_zero_shot_model_on_its_own_translations(
 
 
 def test_a_trained_run_learns_one_more_language(translated: Path, tmp_path: Path) -> None:
-    arguments = ["--tiny", "--init", str(translated), "--languages", "ja", "de", "--steps", "2", "--device", "cpu"]
+    arguments = ["--tiny", "--init", str(translated), "--add-languages", "de", "--languages", "ja", "de"]
+    arguments += ["--steps", "2", "--device", "cpu"]
     arguments += ["--restricted", "--test-sentences", "3", "--out", str(tmp_path / "on")]
     assert command(nmt_zero_shot.main, nmt_zero_shot.Config, arguments) == 0
     grown = translation.load(tmp_path / "on")

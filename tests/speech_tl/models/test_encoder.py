@@ -63,6 +63,8 @@ def test_each_family_learns_from_varied_clips_and_takes_a_voice(checkpoint: Path
     for clips, lengths in ((audio, samples), (audio[:, :2000], samples.clamp(max=2000))):
         losses = model.losses(clips, lengths, "swh", **targets, augmentation=NEW_VOICES)
         assert losses["ctc"].isfinite()
+    hidden, _ = model.hidden(audio, samples, "swh", augmentation=NEW_VOICES)
+    assert hidden[-1].shape[1] < 250, "a second and some background, not much more"
     voices.put_in(model, "swh", "lhuc")
     model.losses(audio, samples, "swh", **targets, augmentation=NEW_VOICES)["ctc"].backward()
     learning = [name for name, weight in model.named_parameters() if weight.grad is not None and weight.grad.any()]

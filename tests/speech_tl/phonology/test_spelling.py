@@ -49,6 +49,8 @@ def test_a_phone_of_two_words_may_be_its_nearest_too() -> None:
     assert len(doubted(lexicon, {}, units)) == 0
     neighbours = Lexicon({"four": ("atsˤ",)})  # [t] and what stands for [sˤ] are no affricate
     assert doubted(neighbours, {"sˤ": "s"}, phone_units(["t", "s", "sˤ", "a"])).entries == {"four": ("ats",)}
+    unheard_of = ["ka", "kam", "ᵐbak", "ak"]  # nobody knows how [ᵐb] is articulated: it stands alone
+    assert understudies(unheard_of, phone_units(unheard_of)) == {"m": "k"}
     assert understudies(["ka", "ta"], phone_units(["kata"])) == {}, "nothing is well known"
 
 
