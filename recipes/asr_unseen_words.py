@@ -82,9 +82,11 @@ def main(config: Config) -> Report:
 
     # Data
     data = flags.prepared(config, seed=config.seed, made_in=config.out.parent, tiny=config.tiny, untested=True)
-    words = _held_out(config, data)
+    asked = _asked(config, data)
+    dictionaries = _by_language(config.distractors, asked, flag="--distractors")
+    words = _held_out(config, data, asked)
     tests = {code: _told_apart(data[code].test, words, code) for code in words.words}
-    lexica = _lexica(config, words, tests)
+    lexica = _lexica(config, words, tests, dictionaries)
     notes = (
         *(language.description for language in data.values()),
         *(f"{code}: never trained on: {', '.join(own)}" for code, own in words.words.items()),
@@ -125,13 +127,18 @@ def main(config: Config) -> Report:
     )
 
 
-def _held_out(config: Config, data: Mapping[str, Language]) -> HeldOut:
-    """The languages whose sounds are known, without the words that --hold-out names."""
-    sources = dict(flags.language_and_source(value) for value in config.phones)
+def _asked(config: Config, data: Mapping[str, Language]) -> dict[str, str]:
+    """Language -> what --hold-out says of it."""
     tested = [code for code, language in data.items() if len(language.test)]
     asked = _by_language(config.hold_out, tested, flag="--hold-out")
     if not asked:
         raise InputError("--hold-out names no words: expected how many, or a file of them")
+    return asked
+
+
+def _held_out(config: Config, data: Mapping[str, Language], asked: Mapping[str, str]) -> HeldOut:
+    """The languages whose sounds are known, without the words that were asked for."""
+    sources = dict(flags.language_and_source(value) for value in config.phones)
     for code in asked:
         if code not in sources:
             raise InputError(f"--phones says nothing of {code}: without pronunciations no unseen word can be looked up")
@@ -187,9 +194,10 @@ def _told_apart(clips: Clips, words: HeldOut, code: str) -> Clips:
     return clips.take(kept)
 
 
-def _lexica(config: Config, words: HeldOut, tests: Mapping[str, Clips]) -> dict[str, tuple[Lexicon, ...]]:
+def _lexica(
+    config: Config, words: HeldOut, tests: Mapping[str, Clips], dictionaries: Mapping[str, str]
+) -> dict[str, tuple[Lexicon, ...]]:
     """Language -> the words that are tested, and the same with distractors where there is a dictionary."""
-    dictionaries = _by_language(config.distractors, tests, flag="--distractors")
     found: dict[str, tuple[Lexicon, ...]] = {}
     for code, clips in tests.items():
         own = words.lexicon({u.text for u in clips.utterances}, code)
