@@ -228,7 +228,7 @@ def _trained(config: Config, words: HeldOut, plan: Plan, folder: Path, *, handic
     model = untrained(sounds, settings, seed=config.seed, shared=(PHONE_HEAD, words.spell.units))
     model.config.handicap = handicap
     model.config.trained_words = sorted(set().union(*(words.known(code) for code in words.words)))
-    model.config.understudies = {code: words.stands_for(code) for code in words.words}
+    model.config.understudies = words.stands_for
     return train(
         "sounds",
         model,

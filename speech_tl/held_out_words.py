@@ -8,6 +8,7 @@ training holds, and what it lacks with the nearest of them.
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 from speech_tl.data.clips import Clips
@@ -46,8 +47,9 @@ class HeldOut:
         Raises:
             InputError: a word that nobody says, or nothing is left of a language.
         """
-        found = cls(languages, said, {}, Known(phone_units([]))).further(words)
-        return replace(found, spell=Known(phone_units(found.trained())))
+        rest = _without(languages, words)
+        trained = [said[code][u.text] for code, each in rest.items() for u in each.train.utterances]
+        return cls(rest, said, words, Known(phone_units(trained)))
 
     def further(self, words: Mapping[str, tuple[str, ...]]) -> "HeldOut":
         """The same with these words gone as well, in the same units.
@@ -55,8 +57,7 @@ class HeldOut:
         Raises:
             InputError: a word that nobody says, or nothing is left of a language.
         """
-        rest = {code: without(self.languages[code], own) for code, own in words.items()}
-        return replace(self, languages={**self.languages, **rest}, words=words)
+        return replace(self, languages=_without(self.languages, words), words=words)
 
     def known(self, code: str) -> frozenset[str]:
         """What a language is trained on."""
@@ -66,9 +67,11 @@ class HeldOut:
         """The phones of everything that is trained on, each text once."""
         return [self.said[code][text] for code in self.languages for text in sorted(self.known(code))]
 
-    def stands_for(self, code: str) -> dict[str, str]:
-        """Phone that few of a language's words have -> what stands for it (`spelling.understudies`)."""
-        return understudies([self.said[code][text] for text in self.known(code)], self.spell.units)
+    @cached_property
+    def stands_for(self) -> dict[str, dict[str, str]]:
+        """Language with held-out words -> phone that few of its words have -> what stands for it (`understudies`)."""
+        units = self.spell.units
+        return {code: understudies([self.said[code][text] for text in self.known(code)], units) for code in self.words}
 
     def lexicon(self, words: Collection[str], code: str) -> Lexicon:
         """Each of a language's words as it is spelled in the units of the training."""
@@ -76,9 +79,8 @@ class HeldOut:
 
     def trees(self, lexicon: Lexicon, code: str) -> tuple[PrefixTree, PrefixTree | None]:
         """Of a lexicon, and of its pronunciations with what stands for phones that few of the language's words have."""
-        others = doubted(lexicon, self.stands_for(code), self.spell.units)
-        encode = self.spell.units.encode
-        return prefix_tree(lexicon, units=encode), prefix_tree(others, units=encode) if len(others) else None
+        units = self.spell.units
+        return prefix_tree(lexicon, units=units.encode), doubted(lexicon, self.stands_for[code], units)
 
     def sounds(self) -> dict[str, Language]:
         """The languages with their sounds in the place of their texts."""
@@ -117,6 +119,10 @@ def without(language: Language, held: Collection[str]) -> Language:
             raise InputError(f"{language.code}: nothing is left to train on without {', '.join(sorted(held)[:5])}")
         parts.append(clips.take(kept))
     return replace(language, train=parts[0], valid=parts[1])
+
+
+def _without(languages: Mapping[str, Language], words: Mapping[str, Collection[str]]) -> dict[str, Language]:
+    return {**languages, **{code: without(languages[code], own) for code, own in words.items()}}
 
 
 def _says(text: str, word: str) -> bool:

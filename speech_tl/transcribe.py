@@ -248,13 +248,12 @@ def _lookup(config: Config, model: MultilingualCTC) -> Lookup | None:
             own for code, own in model.config.understudies.items() if config.language in ("auto", code)
         ] or [{}]
         stands_for = {phone: other for phone, other in first.items() if all(phone in own for own in more)}
-        others = doubted(lexicon, stands_for, units)
         say = [normaliser(language, stored) for language, stored in model.config.normalisers.items()]
         trained = set(model.config.trained_words)
         known = {word for word in lexicon.entries if not trained.isdisjoint({word, *(each(word) for each in say)})}
         return one_word(
             tree,
-            doubted=prefix_tree(others, units=units.encode) if len(others) else None,
+            doubted=doubted(lexicon, stands_for, units),
             known=known,
             handicap=model.config.handicap,
         )

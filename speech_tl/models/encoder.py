@@ -119,9 +119,8 @@ def pretrained(name: str) -> PreTrainedModel:
         if config.model_type not in FAMILIES and config.model_type != "parakeet_ctc":
             raise unknown_name("encoder architecture", config.model_type, FAMILIES, where=name)
         whole = config.model_type == "parakeet_ctc"
-        getattr(
-            config, "encoder_config", config
-        ).layerdrop = 0.0  # of few clips every layer is to learn, in all processes the same
+        inner = getattr(config, "encoder_config", config)
+        inner.layerdrop = 0.0  # of few clips every layer is to learn, in all processes the same
         model = (AutoModelForCTC if whole else AutoModel).from_pretrained(name, config=config, use_safetensors=True)
     except (OSError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]

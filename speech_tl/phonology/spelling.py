@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from speech_tl.errors import InputError
-from speech_tl.phonology.lexicon import Lexicon
+from speech_tl.phonology.lexicon import Lexicon, PrefixTree, prefix_tree
 from speech_tl.phonology.phones import TONES, articulated, nearest, segments
 from speech_tl.phonology.sounds import PHONES, Spell, sound_classes
 from speech_tl.phonology.units import BLANK, Units
@@ -91,8 +91,8 @@ def understudies(spelled: Iterable[str], units: Units, *, fewest: int = FEW) -> 
     return {each.phone: each.nearest for each in nearest(rare, often)} if rare and often else {}
 
 
-def doubted(lexicon: Lexicon, stands_for: Mapping[str, str], units: Units) -> Lexicon:
-    """The pronunciations with such phones, spelled with those that stand for them; of words without such, none.
+def doubted(lexicon: Lexicon, stands_for: Mapping[str, str], units: Units) -> PrefixTree | None:
+    """Of the pronunciations with such phones, spelled with those that stand for them; None where no word has any.
 
     Args:
         lexicon: spelled in these units.
@@ -102,7 +102,7 @@ def doubted(lexicon: Lexicon, stands_for: Mapping[str, str], units: Units) -> Le
         others = ("".join(stands_for.get(sign, sign) for sign in units.cut(said)) for said in ways)
         if new := tuple(dict.fromkeys(said for said in others if said not in ways)):
             found[word] = new
-    return Lexicon(found)
+    return prefix_tree(Lexicon(found), units=units.encode) if found else None
 
 
 def spelling(units: Units) -> Spell:
