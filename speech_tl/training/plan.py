@@ -1,7 +1,7 @@
 """How long and how to train, and what happened: the two records that stand around a run."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,20 @@ class History:
     best_step: int | None = None
     best_score: float | None = None
     stopped_early: bool = False
+
+
+def affordable_steps(clocked: Sequence[float], seconds: float) -> int:
+    """How many steps a budget of `seconds` amounts to, the ones done included, at the pace of the later half of them.
+
+    A GPU loads its kernels in the first steps: one that took three seconds says nothing about the thousandth.
+
+    Args:
+        clocked: the seconds spent after each step that is done.
+    """
+    half = len(clocked) // 2
+    before = clocked[half - 1] if half else 0.0
+    pace = (clocked[-1] - before) / (len(clocked) - half)
+    return len(clocked) + max(0, round((seconds - clocked[-1]) / pace))
 
 
 def check(plan: Plan, *, batches_per_epoch: int | None) -> None:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from speech_tl.errors import InputError
 from speech_tl.training.checkpoint import save_state
-from speech_tl.training.plan import History, Plan, check_same, steps
+from speech_tl.training.plan import History, Plan, affordable_steps, check_same, steps
 from speech_tl.training.progress import Reporter
 from speech_tl.training.schedules import warmup_cosine
 from speech_tl.training.seeding import Streams, global_state, restore_global_state
@@ -88,6 +88,7 @@ class Run:
         self.averages = {name: value.detach().clone() for name, value in self._averaged()} if plan.average else {}
         self.history = History()
         self.total = steps(plan, batches_per_epoch=getattr(batches, "batches_per_epoch", None))
+        self.clocked: list[float] = []
         self.window: dict[str, list[float]] = {}
         self.finished = False
         self.just_fixed = False
@@ -155,9 +156,10 @@ class Run:
         self.history.train_seconds += spent
         self.just_fixed = False
         if self.total is None and self.plan.minutes is not None:
-            share = self.history.train_seconds / (60 * self.plan.minutes)
-            if share >= CALIBRATION:
-                self.total = max(self.history.steps, round(self.history.steps / share))
+            self.clocked.append(self.history.train_seconds)
+            seconds = 60 * self.plan.minutes
+            if self.history.train_seconds >= CALIBRATION * seconds:
+                self.total = affordable_steps(self.clocked, seconds)
                 self.just_fixed = True
                 self.reporter.say(
                     f"{self.plan.minutes:g} minutes are {self.total} steps at this pace, fixed from here on"
@@ -211,6 +213,7 @@ class Run:
                 "random": {str(rank): each for rank, each in enumerate(random)},
                 "history": asdict(self.history),
                 "window": self.window,
+                "clocked": self.clocked,
                 "total": self.total,
                 "finished": self.finished,
             }
@@ -239,6 +242,7 @@ class Run:
         self.batches.load_state_dict(state["batches"])
         self.history = History(**state["history"])
         self.window, self.total, self.finished = state["window"], state["total"], state["finished"]
+        self.clocked = state["clocked"]
 
     def _multiplier(self, step: int) -> float:
         """While the number of steps is still unknown, the warm-up and then the peak."""
@@ -293,8 +297,8 @@ class Run:
         if self.averages:
             done = self.history.steps
             decay = min(self.plan.average, (1 + done) / (10 + done))
-            for name, value in self._averaged():
-                self.averages[name].lerp_(value.detach(), 1 - decay)
+            values = [value.detach() for _, value in self._averaged()]
+            torch._foreach_lerp_(list(self.averages.values()), values, 1 - decay)
 
     @contextlib.contextmanager
     def _evaluating(self) -> Iterator[None]:

@@ -19,6 +19,7 @@ from torch import nn
 from speech_tl.errors import InputError
 from speech_tl.training.checkpoint import load_state
 from speech_tl.training.loop import Plan, fit
+from speech_tl.training.plan import affordable_steps
 from speech_tl.training.run import Run
 from speech_tl.training.seeding import Streams, seed_everything
 
@@ -288,6 +289,13 @@ def test_minutes_become_a_fixed_number_of_steps(
     assert history.train_seconds == pytest.approx(60)
     assert fixed == [6, 50, 100, 120]  # saved at once when it is known
     assert load_state(tmp_path / "state.safetensors")["total"] == 120
+
+
+def test_slow_first_steps_do_not_shorten_a_run() -> None:
+    # three seconds of loading, then a tenth for each step: 4 are done, 6.7 of 10 seconds are left for 67 more
+    assert affordable_steps([3.0, 3.1, 3.2, 3.3], 10.0) == 71
+    assert affordable_steps([2.0], 10.0) == 5
+    assert affordable_steps([11.0], 10.0) == 1
 
 
 def test_terms_know_the_share_of_updates_done(tiny: ModuleType, tmp_path: Path) -> None:
