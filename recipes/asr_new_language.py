@@ -1,8 +1,9 @@
 """A recogniser learns one more language from little of it: many ways, beside one that starts from scratch.
 
 The lecture's advice is a fresh head on kept lower layers; with more data more of the layers are worth retraining, and
-what the old languages pay for it is in the same row. What comes out is one checkpoint for each method and amount, which
-speaks the old languages too.
+what the other languages pay for it is in the same row. What comes out is one checkpoint for each method and amount,
+which speaks the old languages too. More recordings of a language that it knows are learned the same way: its head goes
+on, and gets a row for every symbol that it lacks.
 
     python -m recipes.asr_new_language --checkpoint runs/words --data D/lithuanian_speech_commands \\
         --train-speakers 1 2 4 8 16 --methods scratch head output_layers full full_conservative \\
@@ -16,7 +17,7 @@ the updates is better than any of them (recipes/LOG.md). Old languages are lost 
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,11 +28,12 @@ from speech_tl.augmentation import AS_RECORDED, NEW_VOICES
 from speech_tl.baselines import fixed_features
 from speech_tl.curves import Cell, multipliers, pictures, tables
 from speech_tl.data import splits
+from speech_tl.data.clips import Clips
 from speech_tl.data.manifest import read
 from speech_tl.data.preparation import Division, Language, prepare
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
-from speech_tl.evaluate import Evaluation, division_of, evaluate, splits_of
+from speech_tl.evaluate import Evaluation, division_of, evaluate, heard_by, splits_of
 from speech_tl.languages import Method
 from speech_tl.models import ctc
 from speech_tl.models.ctc_config import PHONE_HEAD
@@ -48,12 +50,13 @@ class Config(flags.Run):
     checkpoint: Path
     """A run of asr_multilingual, or its checkpoint."""
     data: tuple[str, ...]
-    """Recordings of the new language."""
+    """Recordings of the new language, or more of one that the checkpoint knows."""
     language: str = ""
     """Its ISO 639-3 code; may be left out where the recordings hold one language."""
-    methods: tuple[Method | Literal["fixed_features", "auto"], ...] = ("scratch", "auto")
+    methods: tuple[Method | Literal["unadapted", "fixed_features", "auto"], ...] = ("scratch", "auto")
     """Ways to learn it; auto goes by how much there is and, with --source, how far the language is from those it knows;
-    fixed_features is a linear classifier of whole words over the frozen encoder."""
+    fixed_features is a linear classifier of whole words over the frozen encoder; unadapted is the checkpoint as it is,
+    where it knows the language."""
     train_minutes: tuple[float, ...] = ()
     """Amounts of training speech; all that there is if none, and no train-speakers."""
     train_speakers: tuple[int, ...] = ()
@@ -93,13 +96,13 @@ def main(config: Config) -> Report:
     model = ctc.load(config.checkpoint, device=chosen(config.device))
 
     # Data
-    source = _source(config, model)
-    known = _heard(model, source)
-    if config.replay and not source:
-        raise InputError("--replay goes on with the old languages' recordings: name them with --source")
+    if config.replay and not config.source:
+        raise InputError("--replay goes on with the other languages' recordings: name them with --source")
     if config.phones and PHONE_HEAD not in model.heads:
         raise InputError(f"--phones {' '.join(config.phones)}: {config.checkpoint} was trained without phones")
     amounts = _amounts(config, model)
+    source = _source(config, model, but=next(iter(amounts.values())).code)
+    known = _heard(model, source)
     print("\n".join(each.description for each in amounts.values()), file=sys.stderr)
 
     # Transfer and train
@@ -113,38 +116,12 @@ def main(config: Config) -> Report:
         batch_clips=config.batch_clips,
         device=config.device,
     )
-    cells: list[Cell] = []
-    for amount, language, method in _cells(config, model, amounts, source):
-        facts = partial(Cell, "language", language.code, method, 3600 * language.train.hours, config.seed)
-        if method == "fixed_features":
-            after = fixed_features(model, language, rate=language.train.sample_rate)
-            cells.append(facts(after, known, known, trained_parameters=0, cpu_seconds=0.0))
-            continue
-        folder = config.out / f"{method}_{amount}"
-        old = None if method == "scratch" else splits_of(config.checkpoint)
-        splits.save({language.code: language.split}, folder / "splits.json", beside=old)
-        learned = languages.learn(
-            model,
-            language,
-            method=method,
-            settings=settings,
-            plan=plan,
-            folder=folder,
-            seed=config.seed,
-            replay=source if config.replay else None,
-            resume=config.resume,
-        )
+    cells = [
+        _cell(config, model, language, method, f"{method}_{amount}", source, known, settings=settings, plan=plan)
+        for amount, language, method in _cells(config, model, amounts, source)
+    ]
 
-        # Evaluate
-        cells.append(
-            facts(
-                evaluate(learned.model, language.test.utterances, language.test),
-                known,
-                Evaluation(()) if method == "scratch" else _heard(learned.model, source),
-                trained_parameters=learned.trained_parameters,
-                cpu_seconds=learned.cpu_seconds,
-            )
-        )
+    # Evaluate
     measured = tables(cells, base="scratch")
     measured["multipliers"] = multipliers(measured["curve"], base="scratch")
     return finish(
@@ -160,9 +137,56 @@ def main(config: Config) -> Report:
     )
 
 
+def _cell(
+    config: Config,
+    model: ctc.MultilingualCTC,
+    language: Language,
+    method: Method | Literal["unadapted", "fixed_features"],
+    name: str,
+    source: Mapping[str, Language],
+    known: Evaluation,
+    *,
+    settings: Settings,
+    plan: Plan,
+) -> Cell:
+    """The new language learned in one way, and what was heard of it and of the old ones afterwards.
+
+    Args:
+        name: of its folder.
+        known: what `model` heard of the old languages before.
+    """
+    facts = partial(Cell, "language", language.code, method, 3600 * language.train.hours, config.seed)
+    if method == "unadapted":
+        return facts(_heard(model, {"": language}), known, known, trained_parameters=0, cpu_seconds=0.0)
+    if method == "fixed_features":
+        after = fixed_features(model, language, rate=language.train.sample_rate)
+        return facts(after, known, known, trained_parameters=0, cpu_seconds=0.0)
+    folder = config.out / name
+    old = None if method == "scratch" else splits_of(config.checkpoint)
+    splits.save({language.code: language.split}, folder / "splits.json", beside=old)
+    learned = languages.learn(
+        model,
+        language,
+        method=method,
+        settings=settings,
+        plan=plan,
+        folder=folder,
+        seed=config.seed,
+        replay=source if config.replay else None,
+        resume=config.resume,
+    )
+    return facts(
+        _heard(learned.model, {"": language}),
+        known,
+        Evaluation(()) if method == "scratch" else _heard(learned.model, source),
+        trained_parameters=learned.trained_parameters,
+        cpu_seconds=learned.cpu_seconds,
+    )
+
+
 def _cells(
     config: Config, model: ctc.MultilingualCTC, amounts: Mapping[str, Language], source: Mapping[str, Language]
-) -> Iterator[tuple[str, Language, Method | Literal["fixed_features"]]]:
+) -> Iterator[tuple[str, Language, Method | Literal["unadapted", "fixed_features"]]]:
     """Every amount by every method; what auto stands for is said aloud."""
     for amount, language in amounts.items():
         methods = list(config.methods)
@@ -184,10 +208,28 @@ def _amounts(config: Config, model: ctc.MultilingualCTC) -> dict[str, Language]:
     amounts = amounts or {"all": _language(config, model)}
     first = next(iter(amounts.values()))
     if first.code in model.languages:
-        raise InputError(f"{config.checkpoint} knows {first.code!r} already: train it further with asr_multilingual")
+        if "progressive" in config.methods:
+            raise InputError(f"{config.checkpoint} knows {first.code}, which needs no column: leave out progressive")
+        _check_untrained(first.test, heard_by(config.checkpoint, first.code), config.checkpoint)
+    elif "unadapted" in config.methods:
+        raise InputError(f"{config.checkpoint} does not know {first.code}, unadapted would say nothing: leave it out")
     if "fixed_features" in config.methods and first.split.task != "words":
         raise InputError(f"fixed_features tells whole words apart, and these are {first.split.task}: leave it out")
     return amounts
+
+
+def _check_untrained(test: Clips, heard: Collection[str], checkpoint: Path) -> None:
+    """Nothing is tested that the checkpoint learned from."""
+    if not heard:
+        print(
+            f"no splits.json beside {checkpoint}: nobody knows whether it learned from these test clips",
+            file=sys.stderr,
+        )
+    if seen := [u.key for u in test.utterances if u.key in heard]:
+        raise InputError(
+            f"{checkpoint} learned from {len(seen)} of {len(test)} test clips ({', '.join(seen[:3])}): divide the "
+            "recordings as its run did, or give others"
+        )
 
 
 def _language(
@@ -209,7 +251,7 @@ def _language(
         config.data,
         languages=(config.language,) if config.language else (),
         division=division,
-        sample_rates={"": max(model.config.rate_of.values())},
+        sample_rates={"": max(model.config.rate_of.values()), **_rates(config.data, model)},
         train_minutes={"": minutes} if minutes else None,
         phones=dict(flags.language_and_source(value) for value in config.phones),
         seed=config.seed,
@@ -219,16 +261,22 @@ def _language(
     return next(iter(found.values()))
 
 
-def _source(config: Config, model: ctc.MultilingualCTC) -> dict[str, Language]:
-    """The old languages, divided as they were for the checkpoint's own run."""
+def _source(config: Config, model: ctc.MultilingualCTC, *, but: str) -> dict[str, Language]:
+    """The other languages, divided as they were for the checkpoint's own run."""
     if not config.source:
         return {}
-    present = {utterance.language for source in config.source for utterance in read(source)}
-    rates = {code: model.sample_rate(code) for code in model.languages if code in present}
+    rates = _rates(config.source, model)
+    rates.pop(but, None)
     if not rates:
-        raise InputError(f"{' '.join(config.source)} hold {', '.join(sorted(present))}: none that the checkpoint knows")
+        raise InputError(f"{' '.join(config.source)} hold no language but the one to learn that the checkpoint knows")
     division = division_of(config.checkpoint)
     return prepare(config.source, languages=tuple(rates), division=division, sample_rates=rates, seed=config.seed)
+
+
+def _rates(sources: Sequence[str], model: ctc.MultilingualCTC) -> dict[str, int]:
+    """Language of the sources that the model knows -> Hz."""
+    present = {utterance.language for source in sources for utterance in read(source)}
+    return {code: model.sample_rate(code) for code in model.languages if code in present}
 
 
 def _heard(model: ctc.MultilingualCTC, old: Mapping[str, Language]) -> Evaluation:

@@ -16,6 +16,7 @@ after a start on the labelled minutes alone 83.1 in 301. None is usable.
 
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,12 +24,13 @@ from typing import Literal, get_args
 
 from speech_tl import figures, flags
 from speech_tl.data import splits
+from speech_tl.data.preparation import Language
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
 from speech_tl.pretraining import MaskedPrediction, Pretrained, few_labels, pretrain
 from speech_tl.report import Report, finish
 from speech_tl.results import tables
-from speech_tl.systems import train, untrained
+from speech_tl.systems import System, train, untrained
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 
@@ -111,16 +113,32 @@ def main(config: Config) -> Report:
         systems["scratch_longer"] = fitted("scratch_longer", fresh(), plan=longer, folder=config.out / "scratch_longer")
 
     # Evaluate
-    results = {name: system.test(data) for name, system in systems.items()}
-    seconds = {
-        name: {code: system.history.train_seconds + (starts[name].history.train_seconds if name in starts else 0)}
-        for name, system in systems.items()
-    }
-    measured = tables(results, main="self_supervised", train_seconds=seconds)
+    minutes = {name: 60 * clips.hours for name, clips in heard.items()}
+    return _report(config, data, systems, starts, minutes, notes=notes, began=began)
+
+
+def _report(
+    config: Config,
+    data: Mapping[str, Language],
+    systems: Mapping[str, System],
+    starts: Mapping[str, Pretrained],
+    minutes: Mapping[str, float],
+    *,
+    notes: tuple[str, ...],
+    began: float,
+) -> Report:
+    """A start's seconds count as its system's; `minutes` of audio each start heard."""
+    spent = {name: system.history.train_seconds for name, system in systems.items()}
+    spent |= {name: spent[name] + start.history.train_seconds for name, start in starts.items()}
+    measured = tables(
+        {name: system.test(data) for name, system in systems.items()},
+        main="self_supervised",
+        train_seconds={name: dict.fromkeys(data, seconds) for name, seconds in spent.items()},
+    )
     measured["masked_prediction"] = [
         {
             "system": name,
-            "audio_minutes": 60 * heard[name].hours,
+            "audio_minutes": minutes[name],
             "loss": start.loss,
             "guess": start.guess,
             "accuracy": start.accuracy,

@@ -1,6 +1,7 @@
-"""A model learns one more language: which of its layers move, and what the languages it knows pay for it.
+"""A model learns one more language, or more of one: which of its layers move, and what its other languages pay for it.
 
-The new language always gets a head of its own. Kept lower layers under a fresh head are the lecture's picture (Huang et
+A new language always gets a head of its own; one that the model knows keeps its head, which learns the symbols that it
+lacks. Kept lower layers under a fresh head are the lecture's picture (Huang et
 al., 2013); with more data upper layers, then all of them, are worth retraining, after the head has been warmed up alone
 (Kumar et al., 2022: fine-tuning under a random head distorts what was learned). A model from scratch stands beside.
 """
@@ -20,7 +21,7 @@ from speech_tl.data.preparation import Language
 from speech_tl.errors import unknown_name
 from speech_tl.models.ctc import MultilingualCTC, layer_groups
 from speech_tl.models.ctc_config import PHONE_HEAD
-from speech_tl.models.growing import add_language, alone, beside
+from speech_tl.models.growing import add_language, add_symbols, alone, beside
 from speech_tl.phonology.sounds import PHONES
 from speech_tl.systems import Settings, check_clips, train
 from speech_tl.training.loop import Plan
@@ -42,7 +43,7 @@ Method = Literal[
 METHODS: tuple[Method, ...] = get_args(Method)
 
 WARM_UP = 0.2
-"""Share of the updates in which the new head learns alone, before others join it."""
+"""Share of the updates in which a new head learns alone, before other layers join it."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +90,14 @@ def learn(
     replay: Mapping[str, Language] | None = None,
     resume: bool = False,
 ) -> Learned:
-    """A copy of `model` that knows `language` too, the best of its validations; `model` itself stays as it is.
+    """A copy of `model` that knows `language` too, or better; the best of its validations. `model` stays as it is.
 
     Args:
-        plan: of all updates, with its number of steps; the head's warm-up is part of them.
-        replay: recordings of old languages to go on training with; drawn with the settings' temperature.
+        plan: of all updates, with its number of steps; a new head's warm-up is part of them.
+        replay: recordings of other languages to go on training with; drawn with the settings' temperature.
 
     Raises:
-        InputError: a method that there is not, or a language that the model knows.
+        InputError: a method that there is not, or a progressive column for a language that the model knows.
     """
     if method not in WAYS:
         raise unknown_name("method", method, METHODS)
@@ -108,20 +109,27 @@ def learn(
         check_clips(language, own, speed=settings.augmentation.fastest)
         return fitted(method, own, {code: _heard_by(own, language)}, settings=settings, plan=plan, folder=folder)
     own = copy.deepcopy(model)
-    rate, said = language.train.sample_rate, language.normaliser.to_dict()
-    add_language(own, code, language.units, sample_rate=rate, normaliser=said)
+    if code in model.languages:
+        add_symbols(own, code, language.units)
+    else:
+        rate, said = language.train.sample_rate, language.normaliser.to_dict()
+        add_language(own, code, language.units, sample_rate=rate, normaliser=said)
     check_clips(language, own, speed=settings.augmentation.fastest)
-    warm = total if method == "head" else max(1, round(WARM_UP * total))
-    groups = layer_groups(own, code)
-    layers.train_only(own, groups, layers.select(groups, "output:1"))
-    warmed = fitted(
-        "head",
-        own,
-        {code: language},
-        settings=replace(settings, intermediate=0.0, phones=0.0),  # a frozen encoder learns nothing from other losses
-        plan=replace(plan, steps=warm, minutes=None, epochs=None),
-        folder=folder if method == "head" else folder / "head",
-    )
+    warm = total if method == "head" else 0 if code in model.languages else max(1, round(WARM_UP * total))
+    warmed = Learned(own, 0, 0.0)
+    if warm:
+        groups = layer_groups(own, code)
+        layers.train_only(own, groups, layers.select(groups, "output:1"))
+        warmed = fitted(
+            "head",
+            own,
+            {code: language},
+            settings=replace(
+                settings, intermediate=0.0, phones=0.0
+            ),  # a frozen encoder learns nothing from other losses
+            plan=replace(plan, steps=warm, minutes=None, epochs=None),
+            folder=folder if method == "head" else folder / "head",
+        )
     if method == "head":
         return warmed
     learned = fitted(
@@ -132,7 +140,7 @@ def learn(
         plan=replace(plan, steps=total - warm, minutes=None, epochs=None),
         folder=folder,
         rates=_freed(warmed.model, language, WAYS[method], old=replay or ()),
-        penalties=_stay(model, warmed.model) if WAYS[method].conservative else None,
+        penalties=_stay(model, warmed.model, but=code) if WAYS[method].conservative else None,
     )
     return replace(learned, cpu_seconds=warmed.cpu_seconds + learned.cpu_seconds)
 
@@ -195,14 +203,18 @@ def _heard_by(model: MultilingualCTC, language: Language) -> Language:
     return language if PHONE_HEAD in model.heads else replace(language, pronunciations={})
 
 
-def _stay(before: MultilingualCTC, own: MultilingualCTC, *, say: float = 1.0, pull: float = 1e-3) -> Terms:
-    """The old heads go on saying of the new recordings what they said (Li & Hoiem, 2017), and weights stay near."""
-    anchor = clone(before)
+def _stay(before: MultilingualCTC, own: MultilingualCTC, *, but: str, say: float = 1.0, pull: float = 1e-3) -> Terms:
+    """The other heads go on saying of the new recordings what they said (Li & Hoiem, 2017), and weights stay near.
+
+    Args:
+        but: the language that is learned.
+    """
+    anchor, others = clone(own), [code for code in before.languages if code != but]
     start = {name: value for name, value in weights(own).items() if name in dict(before.named_parameters())}
 
     def terms(model: MultilingualCTC, batch: SpeechBatch, _progress: float) -> dict[str, Tensor]:
         anchor.to(batch.audio.device)  # type: ignore[arg-type]
-        old = [code for code in anchor.languages if anchor.sample_rate(code) == model.sample_rate(batch.languages[0])]
+        old = [code for code in others if anchor.sample_rate(code) == model.sample_rate(batch.languages[0])]
         far = batch.audio.new_zeros(())
         if old:
             now, frames = model.opinions(batch.audio, batch.audio_lengths, old)

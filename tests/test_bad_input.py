@@ -523,15 +523,16 @@ SECONDS = [
 
 LANGUAGES = [
     Bad("a method for languages that there is not", LEARN + " --methods heads", "heads"),
-    Bad("a language that the checkpoint knows", LEARN.replace("--language cc", "--language aa"), "run knows 'aa' already: train it further with asr_multilingual"),
+    Bad("a column for a language that is known", LEARN.replace("--language cc", "--language aa") + " --methods progressive", "run knows aa, which needs no column: leave out progressive"),
+    Bad("what is known of a new language", LEARN + " --methods unadapted", "run does not know cc, unadapted would say nothing", lambda folder: relabel(folder, bb="cc")),
     Bad("a language that nobody speaks here", LEARN, "unknown language 'cc' in corpus; .*known: aa, bb"),
     Bad("two new languages", LEARN.replace("--language cc ", ""), "corpus hold cc, dd: say which with --language", lambda folder: relabel(folder, aa="cc", bb="dd")),
     Bad("minutes and speakers", LEARN + " --train-minutes 1 --train-speakers 2", "--train-minutes and --train-speakers are two ways to say how much"),
     Bad("more speakers than there are", LEARN + " --train-speakers 9", "9", lambda folder: relabel(folder, bb="cc")),
-    Bad("replay of nothing", LEARN + " --replay", "--replay goes on with the old languages' recordings: name them with --source"),
+    Bad("replay of nothing", LEARN + " --replay", "--replay goes on with the other languages' recordings: name them with --source"),
     Bad("phones for a checkpoint without", LEARN + " --phones cc=ipa", "--phones cc=ipa: run was trained without phones"),
-    Bad("a source that the checkpoint does not know", LEARN + " --source corpus", "corpus hold cc, dd: none that the checkpoint knows", lambda folder: relabel(folder, aa="cc", bb="dd")),
-    Bad("a source of a run without its division", LEARN + " --source corpus", "no splits.json beside run: without it nobody knows what it was trained on", remove("run/splits.json")),
+    Bad("a source that the checkpoint does not know", LEARN + " --source corpus", "corpus hold no language but the one to learn that the checkpoint knows", lambda folder: relabel(folder, aa="cc", bb="dd")),
+    Bad("a source of a run without its division", LEARN + " --source corpus", "no splits.json beside run: without it nobody knows what it was trained on", lambda folder: (relabel(folder, bb="cc"), remove("run/splits.json")(folder))[1]),
     Bad("no checkpoint to learn from", LEARN.replace("--checkpoint run", "--checkpoint corpus"), "no config.json in corpus"),
 ]  # fmt: skip
 """Languages: what adding one can get wrong."""

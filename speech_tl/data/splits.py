@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from speech_tl.data import audio, split_files
 from speech_tl.data.manifest import Utterance
@@ -115,14 +116,22 @@ def save(splits: Mapping[str, Split], path: str | Path, *, beside: Path | None =
     """Write the parts of every language as keys; `split(..., split_file=path)` gives them back.
 
     Args:
-        beside: another run's file, whose other languages stay with these.
+        beside: another run's file, whose languages stay with these; of one that is in both, a recording is in the
+            part it is in now.
     """
     languages = {
         language: {part: [u.key for u in getattr(s, part)] for part in split_files.PARTS}
         | {"kind": s.kind, "task": s.task, "note": s.note}
         for language, s in splits.items()
     }
-    split_files.write(path, {**(split_files.stored(beside) if beside else {}), **languages})
+    before = split_files.stored(beside) if beside else {}
+    split_files.write(path, {**before, **{code: _joined(before.get(code, {}), own) for code, own in languages.items()}})
+
+
+def _joined(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    taken = {key for part in split_files.PARTS for key in now[part]}
+    kept = {part: [key for key in before.get(part, ()) if key not in taken] for part in split_files.PARTS}
+    return {**now, **{part: [*kept[part], *now[part]] for part in split_files.PARTS}}
 
 
 def _from_file(path: Path, language: str, utterances: Sequence[Utterance]) -> tuple[Utterances, Utterances, Utterances]:

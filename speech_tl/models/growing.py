@@ -88,7 +88,7 @@ def beside(
         InputError: the language is there already, or the architecture was pretrained elsewhere.
     """
     if language in model.languages:
-        raise InputError(f"the model has a head {language!r} already: {', '.join(model.languages)}")
+        raise InputError(f"the model has a head {language!r} already, and needs no column for it: take another method")
     if sample_rate not in model.config.rate_of.values():
         rates = sorted(set(model.config.rate_of.values()))
         raise unknown_name("sampling rate", str(sample_rate), map(str, rates), where="this checkpoint")

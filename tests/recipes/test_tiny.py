@@ -65,6 +65,17 @@ def test_a_new_language_gets_a_head_and_the_old_ones_keep_theirs(run: Path, tiny
     assert heard_by(tmp_path / "it" / "full_all", "it") and not heard_by(tmp_path / "it" / "scratch_all", "sw")
 
 
+def test_more_of_a_language_that_it_knows(run: Path, tiny_speech: Path, tmp_path: Path) -> None:
+    arguments = ["--tiny", "--checkpoint", str(run), "--data", str(tiny_speech), "--language", "sw", "--device", "cpu"]
+    arguments += ["--source", str(tiny_speech), "--methods", "unadapted", "full", "--out", str(tmp_path / "sw")]
+    assert command(asr_new_language.main, asr_new_language.Config, arguments) == 0
+    before, after = json.loads((tmp_path / "sw" / "metrics.json").read_text())["tables"]["curve"]
+    assert before["trained_parameters"] == 0
+    assert before["source_error_after"] == before["source_error_before"] == after["source_error_before"]
+    assert ctc.load(tmp_path / "sw" / "full_all").languages == ctc.load(run).languages
+    assert heard_by(tmp_path / "sw" / "full_all", "sw") == heard_by(run, "sw")
+
+
 def test_a_new_voice_gets_a_file_that_transcribe_takes(
     run: Path, tiny_speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

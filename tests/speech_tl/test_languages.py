@@ -11,6 +11,7 @@ from speech_tl import languages
 from speech_tl.data.preparation import Language, prepare
 from speech_tl.errors import InputError
 from speech_tl.models import ctc
+from speech_tl.phonology.units import Units
 from speech_tl.systems import Settings, untrained
 from speech_tl.training.loop import Plan
 
@@ -100,10 +101,29 @@ def test_replay_goes_on_with_the_old_languages(
     assert not found.model.state_dict()["heads.fi.weight"].equal(model.state_dict()["heads.fi.weight"])
 
 
-def test_a_language_that_is_known_and_a_method_that_is_not(
+@pytest.mark.parametrize("method", ["head", "full_conservative"])
+def test_more_of_a_known_language_goes_on_with_its_head(
+    method: languages.Method, data: dict[str, Language], tmp_path: Path
+) -> None:
+    two = untrained({"fi": data["fi"], "it": data["it"]}, SETTINGS, seed=0).train(False)
+    old = two.units("it").symbols
+    spelt = tuple(replace(each, text=f"ß{each.text}") for each in data["it"].train.utterances)
+    more = replace(data["it"], units=Units.from_texts(u.text for u in spelt), train=copy.copy(data["it"].train))
+    more.train.utterances = spelt
+    found = languages.learn(two, more, method=method, settings=SETTINGS, plan=PLAN, folder=tmp_path, seed=0)
+    assert found.model.units("it").symbols == (*old, "ß")
+    assert found.model.languages == two.languages
+    before, after = (each.state_dict()["heads.it.weight"] for each in (two, found.model))
+    assert after.shape == (len(old) + 1, before.shape[1])
+    # five steps of at most 1e-3 each: the old rows were gone on with, not drawn again
+    assert 0 < float((after[: len(old)] - before).abs().max()) < 6e-3
+    assert two.units("it").symbols == old
+
+
+def test_a_column_for_a_language_that_is_known_and_a_method_that_is_not(
     model: ctc.MultilingualCTC, data: dict[str, Language], tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match="has a head 'fi' already"):
-        languages.learn(model, data["fi"], method="head", settings=SETTINGS, plan=PLAN, folder=tmp_path, seed=0)
+    with pytest.raises(InputError, match="has a head 'fi' already, and needs no column for it"):
+        languages.learn(model, data["fi"], method="progressive", settings=SETTINGS, plan=PLAN, folder=tmp_path, seed=0)
     with pytest.raises(InputError, match="unknown method 'fulll'; did you mean 'full'"):
         learned(model, data, "fulll", tmp_path)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from speech_tl.data import manifest, splits
+from speech_tl.data import manifest, split_files, splits
 from speech_tl.data.corpora import CORPORA, split_arguments
 from speech_tl.data.manifest import Utterance
 from speech_tl.data.splits import Split, split
@@ -200,6 +200,16 @@ def test_a_stored_split_comes_back(tmp_path: Path, sentences: list[Utterance]) -
     assert list(json.loads((tmp_path / "both.json").read_text())["languages"]) == ["eng", "deu"]
     with pytest.raises(InputError, match=r"110 of 160 recordings of eng are not in the data: c/"):
         split(sentences[:50], split_file=tmp_path / "split.json")
+
+
+def test_what_was_tested_before_and_trains_now_is_training(tmp_path: Path, sentences: list[Utterance]) -> None:
+    before = split(sentences, seed=3)
+    splits.save({"eng": before}, tmp_path / "before.json")
+    now = replace(before, train=before.test, valid=(), test=())
+    splits.save({"eng": now}, tmp_path / "now.json", beside=tmp_path / "before.json")
+    train, valid, test = split_files.read(tmp_path / "now.json", "eng")
+    assert train == [u.key for u in (*before.train, *before.test)]
+    assert (valid, test) == ([u.key for u in before.valid], [])
 
 
 @pytest.mark.parametrize(
