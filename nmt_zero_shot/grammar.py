@@ -16,7 +16,7 @@ DETERMINERS = (*("the",) * 8, *("this",) * 4, *("my",) * 3, *("our", "two", "thr
 """Each as often as it is drawn."""
 
 
-def generate(*, sentences: int = 6000, valid: int = 200, test: int = 300, seed: int = 0) -> Corpus:
+def generate(*, sentences: int = 20_000, valid: int = 200, test: int = 300, seed: int = 0) -> Corpus:
     """Rows in all five languages: `sentences` to train on, others to choose and to test on; no meaning comes twice."""
     generator = random.Random(f"grammar {seed}")
     drawn: dict[Meaning, None] = {}

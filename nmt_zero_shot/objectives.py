@@ -86,7 +86,9 @@ def translation(
 
 def contrast(left: Tensor, right: Tensor, *, temperature: float = 0.1) -> Tensor:
     """InfoNCE both ways: each row's own partner against all the others. left, right: (B, D) -> nats."""
-    scores = nn.functional.normalize(left, dim=-1) @ nn.functional.normalize(right, dim=-1).T / temperature
+    with torch.autocast(left.device.type, enabled=False):  # cosines of partners are all near 1
+        scores = nn.functional.normalize(left.float(), dim=-1) @ nn.functional.normalize(right.float(), dim=-1).T
+    scores = scores / temperature
     own = torch.arange(len(left), device=left.device)
     return (nn.functional.cross_entropy(scores, own) + nn.functional.cross_entropy(scores.T, own)) / 2
 

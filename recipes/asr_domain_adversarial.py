@@ -28,7 +28,7 @@ from speech_tl.data import splits
 from speech_tl.data.clips import Clips
 from speech_tl.data.disturbance import joined, surroundings, telephone
 from speech_tl.data.preparation import Language, prepare
-from speech_tl.device import chosen
+from speech_tl.device import chosen, leads
 from speech_tl.domain_study import study
 from speech_tl.domains import METHODS, Method, Rule
 from speech_tl.errors import InputError
@@ -111,7 +111,8 @@ def main(config: Config) -> Report:
         resume=config.resume,
         device=config.device,
     )
-    ctc.save(found.found[found.selected].body, config.out / "checkpoint")  # type: ignore[arg-type]
+    if leads():
+        ctc.save(found.found[found.selected].body, config.out / "checkpoint")  # type: ignore[arg-type]
     return finish(
         "asr_domain_adversarial",
         config.out,

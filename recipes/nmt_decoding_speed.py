@@ -160,6 +160,7 @@ def _first_sentence(
     rows: list[dict[str, object]] = []
     for engine, folder in (("torch", checkpoint), ("ctranslate2", exported)):
         words = [sys.executable, "-m", "nmt_zero_shot.translate", "--checkpoint", str(folder), "--engine", engine]
+        words += ["--device", "cpu"]
         for _ in range(2):
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             subprocess.run([*words, "--from", source, "--to", target, sentence], check=True, capture_output=True)

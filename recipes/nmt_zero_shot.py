@@ -68,8 +68,8 @@ class Config(Settings):
     """Languages that --init lacks: each gets a tag of its own, and all old rows are kept."""
     vocabulary: int | None = None
     """Subwords; 4,000 if none, and 1,000 for sentences made here, which have a few hundred words."""
-    minutes: float = 5.0
-    """CPU-minutes of training, wall minutes on a GPU."""
+    minutes: float = 12.0
+    """CPU-minutes of training, of all threads together; wall minutes on a GPU."""
     steps: int | None = None
     """Updates, in the place of minutes."""
     peak_rate: float | None = None

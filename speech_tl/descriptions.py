@@ -171,9 +171,11 @@ def learn(
             return {"attributes": attribute_loss(placed, known[given.targets])}
         if method == "conse":
             return {"softmax": softmax_loss(placed, given.targets)}
+        with torch.autocast(placed.device.type, enabled=False):  # a margin between scores rounded to 8 bits is noise
+            scores = placed.float() @ known.T
         if method == "attribute_embedding":
-            return {"margin": margin_loss(placed @ known.T, given.targets, margin=setting.margin)}
-        return {"softmax": softmax_loss(placed @ known.T, given.targets)}
+            return {"margin": margin_loss(scores, given.targets, margin=setting.margin)}
+        return {"softmax": softmax_loss(scores, given.targets)}
 
     history = fit(
         model,

@@ -8,7 +8,7 @@ DEVICES = ("auto", "cpu", "cuda")
 
 
 def chosen(name: str) -> str:
-    """`cpu` or `cuda`; `auto` is a GPU where torch sees one."""
+    """`cpu`, `cuda` or `cuda:N`; `auto` is a GPU where torch sees one."""
     import torch
 
     if name not in DEVICES:
@@ -16,7 +16,10 @@ def chosen(name: str) -> str:
     present = torch.cuda.is_available()
     if name == "cuda" and not present:
         raise InputError("--device cuda was asked for, but torch sees no GPU: use cpu or auto")
-    return "cuda" if present and name != "cpu" else "cpu"
+    if not present or name == "cpu":
+        return "cpu"
+    own = os.environ.get("LOCAL_RANK")  # of those that torchrun started each has a GPU of its own
+    return f"cuda:{own}" if own else "cuda"
 
 
 def leads() -> bool:

@@ -220,7 +220,7 @@ def features(pictures: Pictures, checkpoint: str, *, batch: int = 64) -> NDArray
         raise InputError(f"no vision encoder in {checkpoint!r}: expected cnn, or the folder of a checkpoint")
     try:
         processor = AutoImageProcessor.from_pretrained(checkpoint)
-        model = AutoModel.from_pretrained(checkpoint, use_safetensors=True)
+        model = AutoModel.from_pretrained(checkpoint, use_safetensors=True, dtype=torch.float32)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(

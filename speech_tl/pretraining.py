@@ -98,9 +98,9 @@ class MaskedPrediction(nn.Module):
 
     def forward(self, audio: Tensor, samples: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """audio: (B, N), samples: (B,) -> logits (B, T, K), codes (B, T), which frames are masked (B, T)."""
-        features, lengths = self.encoder.features(audio, samples, self.rate)
         with torch.autocast(audio.device.type, enabled=False):
-            codes = self.quantizer(normalise(features.float() @ self.cosines, lengths))
+            features, lengths = self.encoder.features(audio, samples, self.rate)
+            codes = self.quantizer(normalise(features @ self.cosines, lengths))
         width = max(1, round(100 * SPAN / self.stack))
         masked = spans(self.encoder.frames(samples, self.rate), share=self.share, width=width)
         hidden, _ = self.encoder.encode(fill_with_noise(features, masked, stack=self.stack), lengths)

@@ -49,9 +49,9 @@ def between(base: nn.Module, adapted: nn.Module, facts: Mapping[str, Any]) -> Ch
     """What `adapted` has that `base` has not, in numbers or in tensors."""
     old, moved = base.state_dict(), {}
     for name, value in adapted.state_dict().items():
-        start = old.get(_original(name))
-        if start is None or not value.equal(start):
-            moved[name] = (value if start is None else value - start).detach().cpu().half()
+        value, start = value.cpu(), old.get(_original(name))
+        if start is None or not value.equal(start.cpu()):
+            moved[name] = (value if start is None else value - start.cpu()).detach().half()
     return Changes(digest(base), facts, moved)
 
 

@@ -121,7 +121,8 @@ def pretrained(name: str) -> PreTrainedModel:
         whole = config.model_type == "parakeet_ctc"
         inner = getattr(config, "encoder_config", config)
         inner.layerdrop = 0.0  # of few clips every layer is to learn, in all processes the same
-        model = (AutoModelForCTC if whole else AutoModel).from_pretrained(name, config=config, use_safetensors=True)
+        kind = AutoModelForCTC if whole else AutoModel
+        model = kind.from_pretrained(name, config=config, use_safetensors=True, dtype=torch.float32)
     except (OSError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(

@@ -82,8 +82,9 @@ class PhoneHeads(nn.Module):
             own = scores[..., 1:][..., columns.rows.to(hidden.device)]
             blank, phones = scores[..., :1], own - columns.distances.to(hidden)
         else:
-            scores = self.features(hidden)  # (B, T, 1 + A)
-            blank, phones = scores[..., :1], scores[..., 1:] @ columns.signatures.to(hidden).T
+            scores = self.features(hidden).float()  # (B, T, 1 + A)
+            with torch.autocast(hidden.device.type, enabled=False):  # a sum over all features
+                blank, phones = scores[..., :1], scores[..., 1:] @ columns.signatures.to(scores).T
         phonemes = phones[..., columns.phones_of.to(hidden.device)].amax(-1)  # (B, T, S)
         return torch.cat([blank, phonemes], -1).float().log_softmax(-1)
 

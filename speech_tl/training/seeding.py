@@ -54,7 +54,8 @@ def global_state() -> dict[str, Any]:
     """The global generators as tensors and JSON values, ready for `checkpoint.save_state`."""
     version, words, gauss = random.getstate()
     legacy: Any = np.random.get_state(legacy=False)
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # a run on the CPU needs no GPU
+    cuda = torch.cuda.get_rng_state_all() if used else []
     return {
         "python": {"version": version, "words": torch.tensor(words), "gauss": gauss},
         "numpy": {

@@ -19,7 +19,8 @@ def coral(source: Tensor, target: Tensor) -> Tensor:
 
 def _covariance(features: Tensor) -> Tensor:
     centred = features.float() - features.float().mean(0)
-    return centred.T @ centred / (len(features) - 1)
+    with torch.autocast(features.device.type, enabled=False):  # the difference of two matrices that are nearly alike
+        return centred.T @ centred / (len(features) - 1)
 
 
 def mmd(source: Tensor, target: Tensor, *, bandwidths: Sequence[float] = (0.25, 0.5, 1.0, 2.0, 4.0)) -> Tensor:

@@ -99,6 +99,10 @@ def test_contrast_and_cosine_by_hand() -> None:
     assert float(cosine(left, left.flip(0))) == pytest.approx(1.0)
     assert float(contrast(left, left, temperature=1.0)) == pytest.approx(math.log(math.e + 1) - 1)  # -log e/(e + 1)
     assert float(contrast(left, left.flip(0), temperature=1.0)) == pytest.approx(math.log(math.e + 1))
+    near = torch.tensor([[1.0, 0.0], [1.0, 0.05]])  # a cosine that is 1 in 16 bits
+    apart = (1 - 1 / math.sqrt(1.0025)) / 0.01
+    with torch.autocast("cpu", torch.bfloat16):
+        assert float(contrast(near, near, temperature=0.01)) == pytest.approx(math.log(1 + math.exp(-apart)), rel=1e-4)
 
 
 def test_alignment_compares_both_sides_under_one_tag(model: ZeroShotNMT, codec: Codec) -> None:

@@ -100,6 +100,16 @@ def test_a_whole_parakeet_recogniser_gives_its_encoder(tmp_path: Path) -> None:
     assert torch.equal(body.subsampling.linear.weight, whole.encoder.subsampling.linear.weight)
 
 
+def test_weights_published_in_16_bits_are_learned_on_in_32(tmp_path: Path) -> None:
+    published = AutoModel.from_config(AutoConfig.for_model("wav2vec2", **SETTINGS["wav2vec2"])).to(torch.bfloat16)
+    published.save_pretrained(tmp_path)
+    body = pretrained(str(tmp_path))
+    assert {weight.dtype for weight in body.parameters()} == {torch.float32}
+    assert body.encoder.layers[0].feed_forward.intermediate_dense.weight.equal(
+        published.encoder.layers[0].feed_forward.intermediate_dense.weight.float()
+    )
+
+
 def test_unknown_names_say_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"unknown encoder size 'smal'; did you mean 'small'"):
         from_size("smal")

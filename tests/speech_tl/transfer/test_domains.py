@@ -63,6 +63,15 @@ def test_coral_by_hand() -> None:
     assert coral(source[:1], source).item() == 0, "one row has no covariance"
 
 
+def test_discrepancies_are_as_exact_in_a_run_of_16_bits() -> None:
+    """Variances 2 and 2.02: a difference that 8 bits of mantissa do not hold."""
+    source, target = torch.tensor([[0.0], [2.0]]), torch.tensor([[0.0], [2.01]])
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = [coral(source, target), mmd(source, target)]
+    assert [loss.item() for loss in losses] == [coral(source, target).item(), mmd(source, target).item()]
+    assert losses[0].item() == pytest.approx((2 - 2.01**2 / 2) ** 2 / 4, rel=1e-3)
+
+
 def test_mmd_by_hand() -> None:
     """Points 0 and 1 on a line: all squared distances have mean 1/2; one kernel of width 1: 2 - 2 exp(-2)."""
     found = mmd(torch.tensor([[0.0]]), torch.tensor([[1.0]]), bandwidths=(1.0,))
