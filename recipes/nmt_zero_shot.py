@@ -9,9 +9,9 @@ direction x-y. Direct translation stands beside the pivot through the hub and a 
 Disjoint thirds of Multi30k, three seeds, 1,135 to 1,216 CPU-seconds on one thread of a busy machine: BLEU supervised
 29.0 [28.6, 29.3], zero-shot direct 18.6 [18.2, 18.9], its pivot 20.6 [20.2, 20.8] (direct - pivot -1.9 [-2.3, -1.5] for
 seed 0), off-target 0.0 %; with `--align 0.3` P@1 in encoder space rises from 49.1 to 84.8 % (seed 0). Without --data,
-five languages made here: zero-shot 75.9, ja-ko 63 % exact. What decided it: the target's tag where the decoder starts
-and not in the encoder, a little denoising, no dropout, search restricted to the target's pieces. The bounds and the
-other rivals are still to be run.
+five languages made here, 494 s on two cores: zero-shot 85.0, ja-ko 86.7 % word for word (seed 0). What decided it: the
+target's tag where the decoder starts and not in the encoder, a little denoising, no dropout, search restricted to the
+target's pieces. The bounds and the other rivals are still to be run.
 """
 
 import sys
