@@ -17,7 +17,7 @@ the updates is better than any of them (recipes/LOG.md). Old languages are lost 
 
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -102,7 +102,7 @@ def main(config: Config) -> Report:
         raise InputError(f"--phones {' '.join(config.phones)}: {config.checkpoint} was trained without phones")
     amounts = _amounts(config, model)
     source = _source(config, model, but=next(iter(amounts.values())).code)
-    known = _heard(model, source)
+    known = _heard(model, source.values())
     print("\n".join(each.description for each in amounts.values()), file=sys.stderr)
 
     # Transfer and train
@@ -157,7 +157,7 @@ def _cell(
     """
     facts = partial(Cell, "language", language.code, method, 3600 * language.train.hours, config.seed)
     if method == "unadapted":
-        return facts(_heard(model, {"": language}), known, known, trained_parameters=0, cpu_seconds=0.0)
+        return facts(_heard(model, [language]), known, known, trained_parameters=0, cpu_seconds=0.0)
     if method == "fixed_features":
         after = fixed_features(model, language, rate=language.train.sample_rate)
         return facts(after, known, known, trained_parameters=0, cpu_seconds=0.0)
@@ -176,9 +176,9 @@ def _cell(
         resume=config.resume,
     )
     return facts(
-        _heard(learned.model, {"": language}),
+        _heard(learned.model, [language]),
         known,
-        Evaluation(()) if method == "scratch" else _heard(learned.model, source),
+        Evaluation(()) if method == "scratch" else _heard(learned.model, source.values()),
         trained_parameters=learned.trained_parameters,
         cpu_seconds=learned.cpu_seconds,
     )
@@ -279,8 +279,8 @@ def _rates(sources: Sequence[str], model: ctc.MultilingualCTC) -> dict[str, int]
     return {code: model.sample_rate(code) for code in model.languages if code in present}
 
 
-def _heard(model: ctc.MultilingualCTC, old: Mapping[str, Language]) -> Evaluation:
-    return sum((evaluate(model, each.test.utterances, each.test) for each in old.values()), Evaluation(()))
+def _heard(model: ctc.MultilingualCTC, spoken: Iterable[Language]) -> Evaluation:
+    return sum((evaluate(model, each.test.utterances, each.test) for each in spoken), Evaluation(()))
 
 
 if __name__ == "__main__":
