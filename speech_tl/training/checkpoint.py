@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from speech_tl.errors import InputError
 
 FORMAT = "speech_tl state"
-VERSION = 1
+VERSION = 2
 TENSOR = "<tensor>"
 
 
