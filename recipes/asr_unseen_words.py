@@ -85,7 +85,7 @@ def main(config: Config) -> Report:
     asked = _asked(config, data)
     dictionaries = _by_language(config.distractors, asked, flag="--distractors")
     words = _held_out(config, data, asked)
-    tests = {code: _told_apart(data[code].test, words, code) for code in words.words}
+    tests = {code: _told_apart(data[code].test, words, code, part="test") for code in words.words}
     lexica = _lexica(config, words, tests, dictionaries)
     notes = (
         *(language.description for language in data.values()),
@@ -185,12 +185,12 @@ def _held(what: str, language: Language, *, seed: int) -> tuple[str, ...]:
     return words
 
 
-def _told_apart(clips: Clips, words: HeldOut, code: str) -> Clips:
+def _told_apart(clips: Clips, words: HeldOut, code: str, *, part: str) -> Clips:
     """The clips of words that were trained on, and of those held out of it; of others nothing can be said."""
     told = words.known(code).union(words.words[code])
     kept = [at for at, u in enumerate(clips.utterances) if u.text in told]
     if left := len(clips) - len(kept):
-        print(f"{left} test clips left out: their words are neither trained on nor held out", file=sys.stderr)
+        print(f"{left} {part} clips left out: their words are neither trained on nor held out", file=sys.stderr)
     return clips.take(kept)
 
 
@@ -227,7 +227,7 @@ def _trained(config: Config, words: HeldOut, plan: Plan, folder: Path, *, handic
     settings = replace(settings, label_prior=config.label_prior, intermediate=0.0)  # the middle block hears too little
     model = untrained(sounds, settings, seed=config.seed, shared=(PHONE_HEAD, words.spell.units))
     model.config.handicap = handicap
-    model.config.trained_words = sorted(set().union(*(words.known(code) for code in words.words)))
+    model.config.trained_words = sorted(words.fitted())
     model.config.understudies = words.stands_for
     return train(
         "sounds",
@@ -258,7 +258,8 @@ def _handicap(config: Config, words: HeldOut, plan: Plan) -> float:
     model = _trained(config, fewer, plan, config.out / "handicap")
     found = []
     for code, own in further.items():
-        clips, known = words.languages[code].valid, words.known(code)
+        known = words.known(code)
+        clips = _told_apart(words.languages[code].valid, words, code, part="validation")
         trees = fewer.trees(words.lexicon(known, code), code)
         heard = unseen_words.hear(model, clips, language=code)
         answers = unseen_words.look_up(heard, clips, *trees, handicap=max(unseen_words.HANDICAPS))

@@ -63,6 +63,11 @@ class HeldOut:
         """What a language is trained on."""
         return frozenset(utterance.text for utterance in self.languages[code].train.utterances)
 
+    def fitted(self) -> set[str]:
+        """What the word lists among the languages are trained on: said alone, it fits better than it should."""
+        lists = (code for code, language in self.languages.items() if language.split.task == "words")
+        return set().union(*map(self.known, lists))
+
     def trained(self) -> list[str]:
         """The phones of everything that is trained on, each text once."""
         return [self.said[code][text] for code in self.languages for text in sorted(self.known(code))]

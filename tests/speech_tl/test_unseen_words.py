@@ -60,6 +60,14 @@ def test_what_is_left_has_the_units_and_further_words_go_from_training_alone(lan
     assert {u.text for u in fewer.sounds()["fi"].train.utterances} == {"kaksi", "kolme"}
 
 
+def test_words_fit_too_well_in_every_word_list_and_in_no_sentence(language: Language) -> None:
+    listed, told = (replace(language, split=replace(language.split, task=task)) for task in ("words", "sentences"))
+    words = HeldOut.of(
+        {"fi": listed, "sv": listed, "eo": told}, dict.fromkeys(("fi", "sv", "eo"), WORDS), {"fi": ("yksi",)}
+    )
+    assert words.fitted() == {"yksi", "kaksi", "kolme", "viisi"}, "sv has it still"
+
+
 def test_a_lexicon_of_one_word_has_no_rival() -> None:
     units = Units(("<blank>", "a"))
     with pytest.raises(InputError, match="a lexicon of 1 words: expected another"):
