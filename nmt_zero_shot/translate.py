@@ -5,11 +5,13 @@ are translated instead where they are given. Any two of the checkpoint's languag
 trained, and `--through en` is the way round by a third one.
 """
 
+import gc
 import gzip
 import os
 import sys
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -59,14 +61,26 @@ def main(config: Config) -> None:
     if config.file and not config.file.is_file():
         raise InputError(f"--file {config.file}: no such file; give a UTF-8 file, a text a line")
     device = "cpu" if config.engine == "ctranslate2" and config.device == "auto" else chosen(config.device)
-    system = load(
-        config.checkpoint, engine=config.engine, beam=config.beam, restricted=config.restricted, device=device
-    )
+    with _uncollected():
+        system = load(
+            config.checkpoint, engine=config.engine, beam=config.beam, restricted=config.restricted, device=device
+        )
     _translated(system, [], config)  # an unknown language is refused before anything is read
     for block in _blocks(config):
         for line in _translated(system, block, config):
             print(line)
         sys.stdout.flush()
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """What torch and transformers bring lives to the end: to look for garbage in it is a fifth of the start."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _translated(system: System, texts: list[str], config: Config) -> list[str]:

@@ -6,8 +6,8 @@ greedy and with a beam, in turns; then the CPU time of a whole process from the 
     OMP_NUM_THREADS=1 python -m recipes.nmt_decoding_speed --checkpoint runs/zero_shot --data D/multi30k --pair de-fr
 
 Multi30k's model of 19.4 CPU-minutes, 200 sentences, greedy / beam 5: 154 / 58 sentences per CPU-second in this search,
-99 / 20 in generate, 433 / 133 in CTranslate2 int8; BLEU 19.0 / 21.9, 19.0 / 21.9, 16.9 / 22.1. First sentence after 8.3
-CPU-seconds, 0.55 with CTranslate2.
+99 / 20 in generate, 433 / 133 in CTranslate2 int8; BLEU 19.0 / 21.9, 19.0 / 21.9, 16.9 / 22.1. First sentence after 8.0
+CPU-seconds, 6 of them for importing torch and transformers, 0.55 with CTranslate2.
 """
 
 import resource
