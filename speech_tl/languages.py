@@ -120,13 +120,12 @@ def learn(
     if warm:
         groups = layer_groups(own, code)
         layers.train_only(own, groups, layers.select(groups, "output:1"))
+        symbols_alone = replace(settings, intermediate=0.0, phones=0.0)  # other losses teach a frozen encoder nothing
         warmed = fitted(
             "head",
             own,
             {code: language},
-            settings=replace(
-                settings, intermediate=0.0, phones=0.0
-            ),  # a frozen encoder learns nothing from other losses
+            settings=symbols_alone,
             plan=replace(plan, steps=warm, minutes=None, epochs=None),
             folder=folder if method == "head" else folder / "head",
         )

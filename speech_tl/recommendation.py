@@ -85,12 +85,15 @@ def _scenario(much: bool, far: bool) -> str:
 def distance(model: MultilingualCTC, known: Clips, target: Clips) -> float | None:
     """Between recordings that the model knows and the target's, by its last states averaged over time.
 
+    Where all are of one language that it knows, they are heard as that language is, else by the shared layers alone.
     Clips of a speaker stay together where there are several speakers; of one speaker each clip stands for itself.
 
     Returns:
         None where a side has fewer than two clips.
     """
-    sides = [_pooled(model, clips) for clips in (known, target)]
+    spoken = {utterance.language for clips in (known, target) for utterance in clips.utterances}
+    language = next(iter(spoken)) if len(spoken) == 1 and spoken <= set(model.languages) else None
+    sides = [_pooled(model, clips, language) for clips in (known, target)]
     groups = [_groups(clips) for clips in (known, target)]
     try:
         return proxy_a_distance(*sides, source_groups=groups[0], target_groups=groups[1])
@@ -109,12 +112,15 @@ def _groups(clips: Clips) -> NDArray[np.str_]:
 
 
 @torch.inference_mode()
-def _pooled(model: MultilingualCTC, clips: Clips) -> NDArray[np.float32]:
+def _pooled(model: MultilingualCTC, clips: Clips, language: str | None) -> NDArray[np.float32]:
     """(n, D)."""
     model.train(False)
     device, rows = next(model.parameters()).device, []
     for index in _chosen(clips):
         audio = clips[index][None].to(device)
-        hidden, _ = model.encoder(audio, torch.tensor([audio.shape[1]], device=device), clips.sample_rate)
+        samples = torch.tensor([audio.shape[1]], device=device)
+        hidden, _ = (
+            model.hidden(audio, samples, language) if language else model.encoder(audio, samples, clips.sample_rate)
+        )
         rows.append(hidden[-1][0].mean(0).cpu().numpy())
     return np.stack(rows)

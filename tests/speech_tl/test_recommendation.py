@@ -47,7 +47,7 @@ def test_a_language(seconds: float, far: float | None, scenario: str, method: st
 
 def test_the_distance_is_measured(tiny_speech: Path) -> None:
     data = prepare([str(tiny_speech)], languages=("fi", "sw"), sample_rates={"": 8000})
-    model = untrained(data, Settings(encoder="tiny", device="cpu"), seed=0)
+    model = untrained(data, Settings(encoder="tiny", adapters=4, device="cpu"), seed=0)
 
     def voice(language: Language, speaker: str) -> Clips:
         return Clips([u for u in language.train.utterances if u.speaker == speaker], 8000)
