@@ -70,7 +70,7 @@ def split(
     language = _one_language(utterances)
     say = normalise or normaliser(language)
     texts = _spoken(utterances, say)
-    task = task or ("words" if _is_word_list(texts.values()) else "sentences")
+    task = task or ("words" if is_word_list(texts.values()) else "sentences")
     if split_file is not None:
         return _labelled(
             *_from_file(Path(split_file), language, utterances), ("as in " + str(split_file),), task, texts
@@ -293,7 +293,8 @@ def _spoken(utterances: Sequence[Utterance], say: Callable[[str], str]) -> dict[
     return texts
 
 
-def _is_word_list(texts: Collection[str]) -> bool:
+def is_word_list(texts: Collection[str]) -> bool:
+    """Whether these, one for every utterance, are few that recur."""
     counts = Counter(texts)
     return len(counts) <= WORD_LIST and counts.total() >= 3 * len(counts)
 

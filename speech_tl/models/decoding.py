@@ -1,5 +1,5 @@
-"""From CTC log-probabilities to symbols: greedy and prefix beam search, and forced alignment of known
-symbols.
+"""From CTC log-probabilities to symbols: greedy and prefix beam search, the texts of a closed list, and forced
+alignment of known symbols.
 
 CTC sums over all frame paths that collapse to a labelling, repeats merged first and blanks removed second
 (Graves et al. 2006, Connectionist temporal classification). Unit 0 is the blank. Frames beyond an item's
@@ -8,6 +8,7 @@ length are never looked at.
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -39,6 +40,23 @@ def greedy(log_probs: Tensor, lengths: Tensor) -> list[list[int]]:
     symbols, counts = path[kept].tolist(), kept.sum(1).tolist()
     ends = torch.tensor([0, *counts]).cumsum(0).tolist()
     return [symbols[start:end] for start, end in pairwise(ends)]
+
+
+def of_list(log_probs: Tensor, lengths: Tensor, texts: Sequence[Sequence[int]]) -> Tensor:
+    """log p(text) of every item and text of a closed list, all paths summed: (B, texts), -inf where one has no room.
+
+    log_probs: (B, T, V), lengths: (B,).
+    """
+    targets = torch.nn.utils.rnn.pad_sequence([torch.tensor(text) for text in texts], batch_first=True)
+    sizes, each = torch.tensor([len(text) for text in texts]), len(texts)
+    losses = torch.nn.functional.ctc_loss(
+        log_probs.float().repeat_interleave(each, 0).transpose(0, 1),
+        targets.repeat(len(log_probs), 1).to(log_probs.device),
+        lengths.to(log_probs.device).repeat_interleave(each),
+        sizes.repeat(len(log_probs)).to(log_probs.device),
+        reduction="none",
+    )
+    return -losses.view(len(log_probs), each)
 
 
 def beam(log_probs: Tensor, lengths: Tensor, *, width: int = 16) -> list[list[tuple[list[int], float]]]:

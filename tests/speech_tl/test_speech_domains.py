@@ -11,7 +11,7 @@ from speech_tl.data.disturbance import telephone
 from speech_tl.data.preparation import Language, prepare
 from speech_tl.domains import adapt, started
 from speech_tl.errors import InputError
-from speech_tl.speech_domains import SpeechShift, changed
+from speech_tl.speech_domains import FLAT, SpeechShift, changed
 from speech_tl.systems import Settings
 from speech_tl.training.loop import Plan
 
@@ -65,6 +65,28 @@ def test_beliefs_are_greedy_transcripts_and_silence_is_not_believed(shift: Speec
     said, confidence = shift.believed(read, batch)
     assert said.targets[0, :2].tolist() == [3, 2] and said.target_lengths.tolist() == [2, 1]
     assert confidence.tolist() == [pytest.approx(1), 0]
+
+
+def test_of_a_word_list_no_other_text_is_believed(language: Language) -> None:
+    """Three frames: e is at one third in the first, i in the last, blanks have the rest; the third text has no room."""
+    words = ["e", "i", "eiei"] * 3
+    clips = language.train.take(range(len(words)))
+    told = [replace(u, text=text) for u, text in zip(clips.utterances, words, strict=True)]
+    own = Clips.of(told, map(clips.__getitem__, range(len(told))), clips.sample_rate)
+    shift = SpeechShift("telephone", *changed(replace(language, train=own), telephone, telephone, seed=0), SETTINGS)
+    shift = replace(shift, source=replace(shift.source, train=own))
+    chances = torch.full((2, 1, 3, len(language.units)), 1e-9)
+    for frame, (letter, chance) in enumerate((("e", 1 / 3), ("", 0), ("i", 1 / 4))):
+        chances[..., frame, 0] = 1 - chance
+        chances[..., frame, language.units.encode(letter)] = chance
+    batch = shift.source.examples(own, language.units).batch([0])
+    read = replace(shift.read(shift.untrained(seed=0), batch, varied=False), scores=chances.log())
+    said, confidence = shift.believed(replace(read, lengths=torch.tensor([3])), batch)
+    assert said.targets.tolist() == [list(language.units.encode("e"))]
+    share = (3 / 2) ** (1 / FLAT)  # 1/3 · 3/4 against 2/3 · 1/4
+    assert confidence.tolist() == [pytest.approx(share / (1 + share), abs=1e-4)]
+    decided = shift.look(shift.untrained(seed=0), "source").chances
+    assert decided.shape == (len(shift.source.valid), 3) and torch.allclose(decided.sum(1), torch.ones(len(decided)))
 
 
 def test_no_method_but_the_upper_bound_sees_the_targets_transcripts(shift: SpeechShift, tmp_path: Path) -> None:

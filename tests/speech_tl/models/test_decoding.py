@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from speech_tl.models.decoding import BLANK, align, beam, greedy
+from speech_tl.models.decoding import BLANK, align, beam, greedy, of_list
 from speech_tl.torchaudio_shim import torchaudio
 
 A, B = 1, 2
@@ -51,6 +51,16 @@ def test_greedy_collapses_repeats_before_blanks() -> None:
         ([B, BLANK, BLANK], [B]),
     ):
         assert greedy(path_scores(path), torch.tensor([3])) == [expected]
+
+
+def test_the_texts_of_a_list_have_the_probability_of_all_their_paths() -> None:
+    """Of the first item four frames are there, of the second two, in which AA has no room."""
+    log_probs, texts = scores((2, 4, 3), seed=1), [(A,), (A, A), (B, A)]
+    found = of_list(log_probs, torch.tensor([4, 2]), texts)
+    for item, length in enumerate((4, 2)):
+        expected = labellings(log_probs[item, :length])
+        assert found[item].tolist() == pytest.approx([expected.get(text, -math.inf) for text in texts], abs=1e-5)
+    assert found[1, 1] == -math.inf
 
 
 def test_greedy_of_a_batch_is_greedy_of_each_and_ignores_padding() -> None:
