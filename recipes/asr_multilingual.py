@@ -16,9 +16,9 @@ share of them 10.1 [4.1, 16.8]. With what a language owns besides its head (`--a
 20,000 updates 4.0, 8.0, 11.2.
 
 Sentences, of Mboshi ten minutes (`--data D/mboshi D/malayalam_msc D/swahili_ammi D/kinyarwanda_ammi D/ljspeech_mini
---train-minutes mdw=10 --sample-rate 8000 --phones mdw=espeak:sw swh=espeak:sw kin=espeak:sw mal=espeak:ml eng=espeak:en-us
---batch-seconds 24 --batch-clips 8 --steps 10000 --validate-every 500`, seed 0): Mboshi's character error 63.1 % shared,
-71.9 % alone, difference -8.7 [-10.0, -7.7]; Malayalam's 59.9 and 63.7, -3.8 [-6.7, -0.7].
+--train-minutes mdw=10 --sample-rate 8000 --phones mdw=espeak:sw swh=espeak:sw kin=espeak:sw mal=espeak:ml
+eng=espeak:en-us --batch-seconds 24 --batch-clips 8 --steps 10000 --validate-every 500`, seed 0): Mboshi's character
+error 63.1 % shared, 71.9 % alone, difference -8.7 [-10.0, -7.7]; Malayalam's 59.9 and 63.7, -3.8 [-6.7, -0.7].
 """
 
 import sys
