@@ -64,9 +64,12 @@ class HeldOut:
         return frozenset(utterance.text for utterance in self.languages[code].train.utterances)
 
     def fitted(self) -> set[str]:
-        """What the word lists among the languages are trained on: said alone, it fits better than it should."""
-        lists = (code for code, language in self.languages.items() if language.split.task == "words")
-        return set().union(*map(self.known, lists))
+        """What these languages, and the word lists beside them, are trained on: said alone, it fits too well.
+
+        A word that is held out of one language is not among them, whatever other language has it.
+        """
+        lists = {code for code, language in self.languages.items() if language.split.task == "words"}
+        return set().union(*map(self.known, lists | set(self.words))).difference(*self.words.values())
 
     def trained(self) -> list[str]:
         """The phones of everything that is trained on, each text once."""

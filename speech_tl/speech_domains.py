@@ -10,19 +10,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from speech_tl.acoustics import mask
+from speech_tl.acoustics import LogMel, mask
 from speech_tl.data.batches import SpeechBatch, SpeechBatches
 from speech_tl.data.clips import Clips
 from speech_tl.data.disturbance import Change, disturbed
 from speech_tl.data.preparation import Language
-from speech_tl.data.splits import draw, is_word_list
+from speech_tl.data.splits import draw
 from speech_tl.errors import InputError
 from speech_tl.evaluate import evaluate
 from speech_tl.models.ctc import MultilingualCTC
 from speech_tl.models.decoding import greedy, of_list
+from speech_tl.models.encoder import BINS
 from speech_tl.models.language_heads import ctc_losses
 from speech_tl.results import Evaluation
-from speech_tl.shifts import Look, Read, Side
+from speech_tl.shifts import SIDES, Look, Read, Side
 from speech_tl.systems import Settings, check_clips, untrained
 from speech_tl.training.sampling import GroupBatches
 from speech_tl.transfer.selection import evenly
@@ -44,6 +45,8 @@ class SpeechShift:
     source: Language
     target: Language
     settings: Settings
+    texts: tuple[str, ...] = ()
+    """All that is said on either side, where that is a closed list: then one of them is believed."""
 
     source_varied = True
 
@@ -51,6 +54,9 @@ class SpeechShift:
         return 2 * int(body.encoder.body.config.hidden_size)
 
     def untrained(self, *, seed: int) -> MultilingualCTC:
+        for side in SIDES:
+            if (clips := len(self._of(side).valid)) < 2:
+                raise InputError(f"the {side} has {clips} validation clips: expected 2, to measure a distance on")
         model = untrained({self.source.code: self.source}, self.settings, seed=seed)
         check_clips(self.target, model, speed=self.settings.augmentation.fastest)
         return model
@@ -93,13 +99,13 @@ class SpeechShift:
         return torch.stack(each).sum(0)
 
     def believed(self, read: Read, batch: SpeechBatch) -> tuple[SpeechBatch, Tensor]:
-        """Where the source is a word list, the likeliest of its texts; the confidence is its share among them.
+        """Of a closed list the likeliest text; the confidence is its share among them.
 
-        Of sentences greedy transcripts; the confidence is the geometric mean over frames of the best unit's
+        Else greedy transcripts; the confidence is the geometric mean over frames of the best unit's
         probability.
         """
         said = read.scores[-1].float().log_softmax(-1)
-        if self._list:
+        if self.texts:
             confidence, best = self._shares(said, read.lengths).max(-1)
             symbols = [torch.tensor(self._list[at]) for at in best.tolist()]
         else:
@@ -112,8 +118,9 @@ class SpeechShift:
         return replace(batch, targets=targets, target_lengths=lengths), confidence
 
     def coarse(self, body: MultilingualCTC, side: Side) -> NDArray[Any]:
-        """Mean and deviation over time of what the front end makes of them."""
-        front = body.encoder.front_end(self.source.train.sample_rate)
+        """Mean and deviation over time of their log-mel energies, whatever the encoder reads."""
+        rate = self.source.train.sample_rate
+        front = LogMel(rate, BINS[rate], per_bin=False)
         found = {
             key: row
             for batch in self._in_order(side, "train")
@@ -127,9 +134,9 @@ class SpeechShift:
 
     @torch.no_grad()
     def look(self, body: MultilingualCTC, side: Side) -> Look:
-        """Decisions are the clips where the source is a word list, of which one is said.
+        """Decisions are the clips, of a closed list those in which one of its texts has room.
 
-        Of sentences they are the frames in which something else than the blank is heard, or all where there is none.
+        Without one they are the frames in which something else than the blank is heard, or all where there is none.
         Clips of a speaker stay together where there are several speakers; of one, each clip stands for itself.
         """
         features, chances, groups = [], [], list[str]()
@@ -137,11 +144,11 @@ class SpeechShift:
         for keys, last, frames in self._heard(body, side, "valid"):
             features.append(_summary(last, frames).cpu())
             said = self.head(body)(last).float().log_softmax(-1)
-            decided = self._shares(said, frames) if self._list else said[mask(frames, last.shape[1])].exp()
+            decided = self._shares(said, frames) if self.texts else said[mask(frames, last.shape[1])].exp()
             chances.append(decided.cpu())
             groups += keys if len({*speaker.values()}) == 1 else [speaker[key] for key in keys]
         every = torch.cat(chances)
-        sounds = every if self._list else every[every.argmax(-1) != 0]
+        sounds = every[every.sum(-1) != 0] if self.texts else every[every.argmax(-1) != 0]
         return Look(torch.cat(features), evenly(sounds if len(sounds) else every, MOST), np.array(groups))
 
     def test(self, body: MultilingualCTC, side: Side, part: Literal["valid", "test"]) -> Evaluation:
@@ -149,15 +156,13 @@ class SpeechShift:
         return evaluate(body, clips.utterances, clips)
 
     def _shares(self, log_probs: Tensor, frames: Tensor) -> Tensor:
-        """(B, T, V), (B,) -> p(text) of the source's list, (B, texts); zeros where none of them has room."""
-        shares: Tensor = (of_list(log_probs, frames, self._list) / FLAT).softmax(-1).nan_to_num()
-        return shares
+        """(B, T, V), (B,) -> p(text) of the closed list, (B, texts); zeros where none of them has room."""
+        found = of_list(log_probs, frames, self._list)
+        return (found / FLAT).softmax(-1).masked_fill(found.isneginf().all(-1, keepdim=True), 0.0)
 
     @cached_property
     def _list(self) -> list[tuple[int, ...]]:
-        """The source's texts where it is a word list; the target says no others."""
-        texts = [u.text for u in self.source.train.utterances]
-        return [self.source.units.encode(text) for text in sorted(set(texts))] if is_word_list(texts) else []
+        return [self.source.units.encode(text) for text in self.texts]
 
     @cached_property
     def _row(self) -> dict[str, int]:

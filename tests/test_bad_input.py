@@ -498,10 +498,12 @@ SHIFTS = [
     Bad("another corpus that is not named", SHIFT + " --shift recordings", "--shift recordings without --target: give the recordings of the target"),
     Bad("a target that is not asked for", SHIFT + " --target corpus", "--target corpus with --shift telephone: expected --shift recordings"),
     Bad("a target that says other words", SHIFT + " --shift recordings --target other", "0, 0 and 0 clips to train, validate and test on have no other words than the source", lambda folder: (shutil.copytree(folder / "corpus", folder / "other"), rewrite(folder, [rows(folder)[0], *([line[0], "zz", *line[2:]] for line in rows(folder)[1:])]))),
+    Bad("sounds where none are learned", SHIFT + " --phones aa=espeak:sw", "--phones aa=espeak:sw: sounds are not learned here; leave it out"),
     Bad("strings of one number", SHIFT + " --join 3", "--join 3: expected two numbers, SHORTEST LONGEST"),
     Bad("longer strings than there are clips", SHIFT + " --join 90 99", "no speaker has 90 clips to join"),
     Bad("two languages in one shift", SHIFT.replace("--languages aa ", ""), "--data has aa, bb: expected one language; choose it with --languages"),
     Bad("a method of adaptation that there is not", SHIFT + " --methods source_only dan", "dan"),
+    Bad("a single clip to validate on", SHIFT, "the source has 1 validation clips: expected 2", late=True),
     Bad("nothing but the upper bound", SHIFT + " --methods target_supervised", "target_supervised alone: expected one that can be chosen", late=True),
 ]  # fmt: skip
 """A target without transcripts: what cannot be heard, joined or chosen between."""

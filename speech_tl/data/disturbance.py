@@ -45,7 +45,8 @@ class Surroundings:
         if self.noises:
             level = LEVELS[0] + (LEVELS[1] - LEVELS[0]) * torch.rand((), generator=chance)
             noise = _stretch(self.noises[_below(len(self.noises), chance)], len(waveform), chance)
-            waveform = torchaudio.functional.add_noise(waveform, noise, level)
+            if noise.any():  # a file may begin or end in nothing
+                waveform = torchaudio.functional.add_noise(waveform, noise, level)
         return waveform * peak / waveform.abs().max().clamp(min=1e-4)
 
 

@@ -14,7 +14,7 @@ from speech_tl.data.clips import Clips
 from speech_tl.data.corpora import split_arguments
 from speech_tl.data.manifest import Utterance, read
 from speech_tl.data.pronunciations import pronunciations
-from speech_tl.data.splits import Split, split, subset
+from speech_tl.data.splits import Split, is_word_list, split, subset
 from speech_tl.data.text import Normaliser, normaliser
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.phonology.sounds import PHONES
@@ -201,7 +201,8 @@ def _only_trained_on(utterances: Sequence[Utterance], others: Sequence[Split]) -
     note = f"{len(kept)} utterances more that are only trained on"
     if dropped := len(utterances) - len(kept):
         note += f", {dropped} dropped whose text occurs in test or validation"
-    kind, task = (others[0].kind, others[0].task) if others else ("only trained on", "words")
+    told = "words" if is_word_list([u.text for u in kept]) else "sentences"
+    kind, task = (others[0].kind, others[0].task) if others else ("only trained on", told)
     return Split(train=kept, valid=(), test=(), kind=kind, note=note, task=task)
 
 

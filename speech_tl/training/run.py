@@ -349,7 +349,9 @@ def _training_mode(model: nn.Module) -> None:
 
 
 def _contents(batch: Any) -> dict[str, Any]:
-    """A batch's fields that can be stored: tensors, texts and numbers."""
+    """A batch's fields that can be stored: tensors, texts and numbers, and those of the batches in it."""
     names = [field.name for field in dataclasses.fields(batch)] if dataclasses.is_dataclass(batch) else vars(batch)
+    fields = {name: getattr(batch, name) for name in names}
     plain = (Tensor, str, int, float, list, tuple)
-    return {name: getattr(batch, name) for name in names if isinstance(getattr(batch, name), plain)}
+    found = {name: value for name, value in fields.items() if isinstance(value, plain)}
+    return found | {name: _contents(value) for name, value in fields.items() if dataclasses.is_dataclass(value)}

@@ -336,6 +336,7 @@ def test_transcripts_on_one_side_only(tiny_speech: Path, tmp_path: Path) -> None
     assert tables["domains"][0].keys() >= {"case", "seed", "source_error", "target_error", "target_low", "target_high",
                                            "selected_by", "a_distance_before", "a_distance_after"}  # fmt: skip
     assert "Both domains" in (tmp_path / "report.html").read_text()
+    assert len(heard_by(tmp_path / "checkpoint", "fi")) > 10, "nobody takes them for strangers afterwards"
     assert ctc.load(tmp_path / "checkpoint").languages == ("fi",)
 
 
