@@ -1,12 +1,13 @@
 """A model learns one more language, or more of one: which of its layers move, and what its other languages pay for it.
 
 A new language always gets a head of its own; one that the model knows keeps its head, which learns the symbols that it
-lacks. Kept lower layers under a fresh head are the lecture's picture (Huang et
-al., 2013); with more data upper layers, then all of them, are worth retraining, after the head has been warmed up alone
-(Kumar et al., 2022: fine-tuning under a random head distorts what was learned). A model from scratch stands beside.
+lacks. Kept lower layers under a fresh head are the lecture's picture (Huang et al., 2013); with more data upper layers,
+then all of them, are worth retraining, after the head has been warmed up alone (Kumar et al., 2022: fine-tuning under a
+random head distorts what was learned). A model from scratch stands beside.
 """
 
 import copy
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -94,7 +95,7 @@ def learn(
 
     Args:
         plan: of all updates, with its number of steps; a new head's warm-up is part of them.
-        replay: recordings of other languages to go on training with; drawn with the settings' temperature.
+        replay: recordings of other languages to go on training with, each drawn as often as the new one.
 
     Raises:
         InputError: a method that there is not, or a progressive column for a language that the model knows.
@@ -135,7 +136,7 @@ def learn(
         method,
         warmed.model,
         {code: language, **(replay or {})},
-        settings=settings,
+        settings=replace(settings, temperature=math.inf),  # the new language is drawn as often as each old one
         plan=replace(plan, steps=total - warm, minutes=None, epochs=None),
         folder=folder,
         rates=_freed(warmed.model, language, WAYS[method], old=replay or ()),

@@ -33,8 +33,8 @@ def test_a_voice(seconds: float, far: float | None, scenario: str, method: str) 
 @pytest.mark.parametrize(
     ("seconds", "far", "scenario", "method"),
     [
-        (60, 0.5, "little data, similar", "head"),
-        (60, 1.9, "little data, dissimilar", "output_layers"),
+        (60, 0.5, "little data, similar", "full"),
+        (60, 1.9, "little data, dissimilar", "full"),
         (600, 0.5, "much data, similar", "full"),
         (600, 1.9, "much data, dissimilar", "full"),
     ],
