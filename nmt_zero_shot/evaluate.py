@@ -117,6 +117,7 @@ class Config:
 
 
 def main(config: Config) -> Report:
+    """Every direction that is asked for, translated and scored: tables on the terminal and, with `out`, in a file."""
     started = time.monotonic()
     if not config.data:
         raise InputError("--data names no corpus; give a folder, a file or hub:NAME:CONFIG")

@@ -53,6 +53,7 @@ class Config:
 
 
 def main(config: Config) -> None:
+    """A line of translation on standard output for every line of text, in order."""
     if config.texts and config.file:
         raise InputError(f"both texts and --file {config.file} were given; give one of them")
     for text in config.texts:

@@ -69,6 +69,7 @@ class Config:
 
 
 def main(config: Config) -> Report:
+    """Both systems trained in turns in this process, and their tables."""
     began = time.monotonic()
     part("core.Brain")  # absent, it is missed before anything is decoded
     torch.set_num_threads(1)

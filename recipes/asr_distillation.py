@@ -12,12 +12,13 @@ No figure has been measured with it yet.
 
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from speech_tl import flags, students
 from speech_tl.augmentation import AS_RECORDED, NEW_VOICES
-from speech_tl.data.preparation import prepare
+from speech_tl.data.preparation import Language, prepare
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
 from speech_tl.evaluate import Evaluation, division_of, evaluate
@@ -26,7 +27,7 @@ from speech_tl.models.ctc_config import PHONE_HEAD
 from speech_tl.report import Report, finish
 from speech_tl.results import tables
 from speech_tl.students import Method
-from speech_tl.systems import Settings
+from speech_tl.systems import Settings, System
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
@@ -88,32 +89,8 @@ def main(config: Config) -> Report:
     print("\n".join(language.description for language in data.values()), file=sys.stderr)
 
     # Transfer and train
-    steps = 8 if config.tiny else config.steps
-    plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=min(steps, config.validate_every), average=0.99)
     configuration.begin(config, config.out, resume=config.resume, free=("methods",))
-    settings = Settings(
-        dropout=0.0,
-        augmentation=NEW_VOICES if config.augment_after < 1 else AS_RECORDED,
-        augment_after=config.augment_after,
-        temperature=config.temperature,
-        device=config.device,
-    )
-    systems = {
-        method: students.learn(
-            teacher,
-            data,
-            method=method,
-            size=config.student,
-            settings=settings,
-            plan=plan,
-            folder=config.out / method,
-            seed=config.seed,
-            temperature=config.soft,
-            weight=config.weight,
-            resume=config.resume,
-        )
-        for method in config.methods
-    }
+    systems = {method: _learned(config, teacher, data, method) for method in config.methods}
 
     # Evaluate
     heard = (evaluate(teacher, language.test.utterances, language.test) for language in data.values())
@@ -136,6 +113,32 @@ def main(config: Config) -> Report:
         tables=measured,
         notes=tuple(language.description for language in data.values()),
         shown=("error_rates",),
+    )
+
+
+def _learned(config: Config, teacher: ctc.MultilingualCTC, data: Mapping[str, Language], method: Method) -> System:
+    """A student trained in one way, in a folder of that name."""
+    steps = 8 if config.tiny else config.steps
+    plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=min(steps, config.validate_every), average=0.99)
+    settings = Settings(
+        dropout=0.0,
+        augmentation=NEW_VOICES if config.augment_after < 1 else AS_RECORDED,
+        augment_after=config.augment_after,
+        temperature=config.temperature,
+        device=config.device,
+    )
+    return students.learn(
+        teacher,
+        data,
+        method=method,
+        size=config.student,
+        settings=settings,
+        plan=plan,
+        folder=config.out / method,
+        seed=config.seed,
+        temperature=config.soft,
+        weight=config.weight,
+        resume=config.resume,
     )
 
 

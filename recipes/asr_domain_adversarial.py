@@ -30,7 +30,6 @@ from speech_tl.data import splits
 from speech_tl.data.clips import Clips
 from speech_tl.data.disturbance import joined, surroundings, telephone
 from speech_tl.data.preparation import Language, prepare
-from speech_tl.data.splits import is_word_list
 from speech_tl.device import chosen, leads
 from speech_tl.domain_study import study
 from speech_tl.domains import METHODS, Method, Rule
@@ -102,9 +101,10 @@ def main(config: Config) -> Report:
     start = Plan(steps=first, peak_rate=config.peak_rate, validate_every=first)
     plan = Plan(steps=steps, peak_rate=config.method_rate, validate_every=max(1, steps // 5))
     if configuration.begin(config, config.out, resume=config.resume, free=("methods",)):
-        splits.save({source.code: source.split}, heard := config.out / "splits.json")
-        if config.shift == "recordings":
-            splits.save({target.code: target.split}, heard, beside=heard)
+        file = config.out / "splits.json"
+        splits.save({source.code: source.split}, file)
+        if config.shift == "recordings":  # else both sides are of one division
+            splits.save({target.code: target.split}, file, beside=file)
     found = study(
         SpeechShift(config.shift, source, target, settings, _said(source, target)),
         config.methods,
@@ -168,7 +168,7 @@ def _said(source: Language, target: Language) -> tuple[str, ...]:
     """The texts of the source where it is a word list and the target says no others; else none."""
     texts = [u.text for u in source.train.utterances]
     theirs = {u.text for clips in (target.train, target.valid, target.test) for u in clips.utterances}
-    return tuple(sorted(set(texts))) if is_word_list(texts) and theirs <= set(texts) else ()
+    return tuple(sorted(set(texts))) if splits.is_word_list(texts) and theirs <= set(texts) else ()
 
 
 def _corpus(config: Config, language: Language) -> Language:

@@ -57,7 +57,7 @@ class Config(flags.Run):
     language: str = ""
     """Its ISO 639-3 code; may be left out where the recordings hold one language."""
     methods: tuple[Method | Literal["unadapted", "fixed_features", "auto"], ...] = ("scratch", "auto")
-    """Ways to learn it; auto goes by how much there is and, with --source, how far the language is from those it knows;
+    """Ways to learn it; auto says how much there is and, with --source, how far away it is, and does what was best;
     fixed_features is a linear classifier of whole words over the frozen encoder; unadapted is the checkpoint as it is,
     where it knows the language."""
     train_minutes: tuple[float, ...] = ()

@@ -70,7 +70,7 @@ def for_language(seconds: float, distance: float | None) -> Advice:
         why = "there is enough to retrain all layers after the new head has been warmed up"
     else:
         why = "a new head alone, or one on upper layers, had more errors with 14 seconds of a language and with 61"
-    expect = "the old languages lose most of what they knew; less with --replay, nothing by the method head"
+    expect = "the old languages lose much of what they knew; less with --replay, nothing by the method head"
     return Advice(_scenario(much, far), method, why, expect, distance)
 
 

@@ -25,9 +25,8 @@ def weights(source: NDArray[Any], target: NDArray[Any], *, most: float = 10.0, f
     rows = np.concatenate([source, target])
     domain = np.repeat([0, 1], [len(source), len(target)])
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
-    chance = cross_val_predict(
-        classifier, rows, domain, cv=min(folds, len(source), len(target)), method="predict_proba"
-    )[: len(source), 1]
+    folds = min(folds, len(source), len(target))
+    chance = cross_val_predict(classifier, rows, domain, cv=folds, method="predict_proba")[: len(source), 1]
     ratio = chance / np.maximum(1 - chance, 1e-6) * len(source) / len(target)
     ratio = np.minimum(ratio / ratio.mean(), most)
     found: NDArray[np.float64] = ratio / ratio.mean()
