@@ -20,7 +20,7 @@ FSDD and Arabic together rise from 6.2 to 6.8 (seed 0).
 
 import sys
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from typing import Literal, cast
 from speech_tl import flags, languages
 from speech_tl.augmentation import AS_RECORDED, NEW_VOICES
 from speech_tl.baselines import fixed_features
-from speech_tl.curves import Cell, multipliers, pictures, tables
+from speech_tl.curves import Cell, advised, multipliers, pictures, tables, telling
 from speech_tl.data import splits
 from speech_tl.data.clips import Clips
 from speech_tl.data.manifest import read
@@ -119,13 +119,19 @@ def main(config: Config) -> Report:
         batch_clips=config.batch_clips,
         device=config.device,
     )
-    cells = [
-        _cell(config, model, language, method, f"{method}_{amount}", source, known, settings=settings, plan=plan)
-        for amount, language, method in _cells(config, model, amounts, source)
-    ]
+    cells: list[Cell] = []
+    advice: dict[tuple[str, float], Method] = {}
+    for amount, language in amounts.items():
+        best = _advice(config, model, language, source)
+        advice[language.code, 3600 * language.train.hours] = best
+        for method in dict.fromkeys(best if asked == "auto" else asked for asked in config.methods):
+            name = f"{method}_{amount}"
+            cells.append(_cell(config, model, language, method, name, source, known, settings=settings, plan=plan))
 
     # Evaluate
-    measured = tables(cells, base="scratch")
+    words = all(each.split.task == "words" for each in amounts.values())
+    measured = tables(cells, base="scratch", measure=telling(words=words))
+    measured["advice"] = advised(measured["targets"], advice)
     measured["multipliers"] = multipliers(measured["curve"], base="scratch")
     return finish(
         "asr_new_language",
@@ -187,21 +193,15 @@ def _cell(
     )
 
 
-def _cells(
-    config: Config, model: ctc.MultilingualCTC, amounts: Mapping[str, Language], source: Mapping[str, Language]
-) -> Iterator[tuple[str, Language, Method | Literal["unadapted", "fixed_features"]]]:
-    """Every amount by every method; what auto stands for is said aloud."""
-    for amount, language in amounts.items():
-        methods = list(config.methods)
-        if "auto" in methods:
-            rate = language.train.sample_rate
-            near = [each.train for each in source.values() if each.train.sample_rate == rate]
-            distances = [far for each in near if (far := distance(model, each, language.train)) is not None]
-            advice = for_language(3600 * language.train.hours, min(distances, default=None))
-            print(f"{language.code}, {amount}: {advice}", file=sys.stderr)
-            methods[methods.index("auto")] = cast(Method, advice.method)
-        for method in dict.fromkeys(methods):
-            yield amount, language, cast(Method, method)
+def _advice(config: Config, model: ctc.MultilingualCTC, language: Language, source: Mapping[str, Language]) -> Method:
+    """What auto stands for; said aloud where auto was asked for."""
+    near = [each.train for each in source.values() if each.train.sample_rate == language.train.sample_rate]
+    distances = [far for each in near if (far := distance(model, each, language.train)) is not None]
+    seconds = 3600 * language.train.hours
+    advice = for_language(seconds, min(distances, default=None))
+    if "auto" in config.methods:
+        print(f"{language.code}, {seconds:.0f} s: {advice}", file=sys.stderr)
+    return cast(Method, advice.method)
 
 
 def _amounts(config: Config, model: ctc.MultilingualCTC) -> dict[str, Language]:

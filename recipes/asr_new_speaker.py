@@ -28,12 +28,13 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from speech_tl import flags, speakers
-from speech_tl.curves import Cell, pictures, tables
+from speech_tl.curves import Cell, advised, pictures, tables, telling
 from speech_tl.data.batches import Examples
 from speech_tl.data.clips import Clips
 from speech_tl.data.enrolment import Session, first_seconds, sessions
 from speech_tl.data.manifest import Utterance, read
 from speech_tl.data.preparation import divided
+from speech_tl.data.splits import is_word_list
 from speech_tl.data.text import normaliser
 from speech_tl.device import chosen
 from speech_tl.errors import InputError, unknown_name
@@ -127,9 +128,11 @@ def main(config: Config) -> Report:
     # Transfer and train
     configuration.begin(config, config.out, resume=config.resume, free=ASKED)
     cells: list[Cell] = []
+    advice: dict[tuple[str, float], Method] = {}
     for session, seconds in product(found, config.seconds):
         test, enrolled = _clips(model, session.test), _enrolled(config, model, session, seconds)
-        for method in _methods(config, model, source, enrolled, session.speaker):
+        advice[session.speaker, seconds] = _advice(config, model, source, enrolled)
+        for method in _methods(config.methods, advice[session.speaker, seconds]):
             name = f"{session.speaker}_{method}_{seconds:g}s"
             adapted, facts = _adapted(config, model, enrolled, replay, name, method)
 
@@ -151,7 +154,9 @@ def main(config: Config) -> Report:
                         cpu_seconds=facts["cpu_seconds"],
                     )
                 )
-    measured = tables(cells, base="unadapted")
+    words = is_word_list([utterance.text for utterance in utterances])
+    measured = tables(cells, base="unadapted", measure=telling(words=words))
+    measured["advice"] = advised(measured["targets"], advice)
     return finish(
         "asr_new_speaker",
         config.out,
@@ -249,17 +254,18 @@ def _enrolled(config: Config, model: ctc.MultilingualCTC, session: Session, seco
     return found
 
 
-def _methods(
-    config: Config, model: ctc.MultilingualCTC, source: Clips | None, enrolled: Examples, speaker: str
-) -> list[Method]:
-    """Those asked for, each once; what auto stands for is said aloud."""
-    methods = list(config.methods)
-    if "auto" in methods:
-        seconds = sum(enrolled.clips.lengths) / enrolled.clips.sample_rate
-        advice = for_voice(seconds, distance(model, source, enrolled.clips) if source else None)
-        print(f"{speaker}, {seconds:.0f} s: {advice}", file=sys.stderr)
-        methods[methods.index("auto")] = cast(Method, advice.method)
-    return [cast(Method, method) for method in dict.fromkeys(methods)]
+def _advice(config: Config, model: ctc.MultilingualCTC, source: Clips | None, enrolled: Examples) -> Method:
+    """What auto stands for; said aloud where auto was asked for."""
+    seconds = sum(enrolled.clips.lengths) / enrolled.clips.sample_rate
+    advice = for_voice(seconds, distance(model, source, enrolled.clips) if source else None)
+    if "auto" in config.methods:
+        print(f"{enrolled.clips.utterances[0].speaker}, {seconds:.0f} s: {advice}", file=sys.stderr)
+    return cast(Method, advice.method)
+
+
+def _methods(asked: Sequence[Method | Literal["auto"]], advice: Method) -> list[Method]:
+    """Those asked for, each once."""
+    return list(dict.fromkeys(advice if method == "auto" else method for method in asked))
 
 
 def _adapted(

@@ -1,17 +1,27 @@
 """Both sides of a transfer over the amount of target data, and over the layers that are kept: tables and pictures.
 
 A method that wins on the target by forgetting the source has not won, so every table and picture shows the two. Cells
-of several targets (speakers, languages) at one amount are pooled, utterance by utterance.
+of several targets (speakers, languages) at one amount are pooled, utterance by utterance. Words are counted whole; of
+sentences nearly every one is wrong somewhere as long as there is little data, so there characters are counted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 from speech_tl.report import Figure, curves
 from speech_tl.results import Evaluation, Result, Row, compare, grouped
 from speech_tl.transfer.transferability import Cut
+
+Measure = Literal["utterance_error", "cer"]
+"""What a curve is of."""
+COUNTED: Mapping[str, str] = {"utterance_error": "Utterance error", "cer": "Character error"}
+
+
+def telling(*, words: bool) -> Measure:
+    """What tells methods apart on isolated words; on sentences."""
+    return "utterance_error" if words else "cer"
 
 
 @dataclass(frozen=True)
@@ -34,11 +44,11 @@ class Cell:
     cpu_seconds: float
 
 
-def tables(cells: Sequence[Cell], *, base: str) -> dict[str, list[Row]]:
+def tables(cells: Sequence[Cell], *, base: str, measure: Measure) -> dict[str, list[Row]]:
     """`curve`: a row per method and amount; `differences`: what each changes, paired; `targets`: one by one.
 
     Of the target a method is held against the method `base` at the same amount, of the source against the model before.
-    Errors are utterance errors in percent.
+    Errors are those that `measure` names, in percent; `differences` has both.
     """
     pooled = grouped(cells, lambda cell: (cell.case, cell.method, cell.amount_seconds, cell.seed))
     plain = {(cell.case, cell.amount_seconds, cell.seed, cell.target): cell for cell in cells if cell.method == base}
@@ -53,9 +63,9 @@ def tables(cells: Sequence[Cell], *, base: str) -> dict[str, list[Row]]:
             if now.results and method != base:
                 differences += [{**facts, "side": side, **row} for row in compare(now, then)]
     return {
-        "curve": [_row(*key, own) for key, own in pooled.items()],
+        "curve": [_row(*key, own, measure) for key, own in pooled.items()],
         "differences": differences,
-        "targets": [_row(*key, [cell], cell.target) for key, own in pooled.items() for cell in own],
+        "targets": [_row(*key, [cell], measure, cell.target) for key, own in pooled.items() for cell in own],
     }
 
 
@@ -83,6 +93,39 @@ def multipliers(rows: Sequence[Row], *, base: str) -> list[Row]:
                     "at_least": needed is None,
                 }
             )
+    return found
+
+
+def advised(rows: Sequence[Row], methods: Mapping[tuple[str, float], str]) -> list[Row]:
+    """Where a recommended method was tried beside others: is it the first, or the first within its interval?
+
+    Args:
+        rows: of the table `targets`.
+        methods: (target, amount in seconds) -> the method that was recommended for it.
+    """
+    found: list[Row] = []
+    cases = grouped(rows, lambda row: (row["case"], row["target"], row["amount_seconds"], row["seed"]))
+    for (case, target, amount, seed), own in cases.items():
+        errors = {row["method"]: row for row in own if row["target_error"] is not None}
+        advice = methods[target, amount]
+        if advice not in errors or len(errors) < 2:
+            continue
+        mine, first = errors[advice], min(errors.values(), key=lambda row: row["target_error"])
+        found.append(
+            {
+                "case": case,
+                "target": target,
+                "amount_seconds": amount,
+                "seed": seed,
+                "advised": advice,
+                "target_error": mine["target_error"],
+                "target_low": mine["target_low"],
+                "target_high": mine["target_high"],
+                "first": first["method"],
+                "first_error": first["target_error"],
+                "within": mine["target_low"] <= first["target_error"],
+            }
+        )
     return found
 
 
@@ -117,7 +160,7 @@ def pictures(rows: Sequence[Row]) -> tuple[Figure, ...]:
     figures = [
         Figure(
             "What the target gains",
-            "Utterance error on the target's test clips over the seconds it was adapted with.",
+            f"{COUNTED[rows[0]['measure']]} on the target's test clips over the seconds it was adapted with.",
             curves(falling, x="seconds of target data", y="target error (%)"),
         )
     ]
@@ -200,18 +243,21 @@ def layer_pictures(rows: Sequence[Row]) -> tuple[Figure, ...]:
     return tuple(figures)
 
 
-def _row(case: str, method: str, amount: float, seed: int, cells: Sequence[Cell], target: str = "") -> Row:
+def _row(
+    case: str, method: str, amount: float, seed: int, cells: Sequence[Cell], measure: Measure, target: str = ""
+) -> Row:
     errors = {side: _error(_pool(cells, side)) for side in ("after", "source_before", "source_after")}
     row: dict[str, Any] = {
         "case": case,
         "method": method,
         "amount_seconds": amount,
         "seed": seed,
-        "target_error": errors["after"].get("utterance_error"),
-        "target_low": errors["after"].get("utterance_error_low"),
-        "target_high": errors["after"].get("utterance_error_high"),
-        "source_error_before": errors["source_before"].get("utterance_error"),
-        "source_error_after": errors["source_after"].get("utterance_error"),
+        "measure": measure,
+        "target_error": errors["after"].get(measure),
+        "target_low": errors["after"].get(f"{measure}_low"),
+        "target_high": errors["after"].get(f"{measure}_high"),
+        "source_error_before": errors["source_before"].get(measure),
+        "source_error_after": errors["source_after"].get(measure),
         "trained_parameters": cells[0].trained_parameters,
         "cpu_seconds": sum(cell.cpu_seconds for cell in cells) / len(cells),
     }

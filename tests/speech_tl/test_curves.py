@@ -1,9 +1,13 @@
 """Both sides of a transfer, pooled over targets and paired with the model that was not adapted."""
 
+from functools import partial
+
 import pytest
 
-from speech_tl.curves import Cell, multipliers, pictures, tables
+from speech_tl.curves import Cell, advised, multipliers, pictures, tables, telling
 from speech_tl.results import Evaluation, scored
+
+of_words = partial(tables, measure=telling(words=True))
 
 
 def heard(speaker: str, *right: bool) -> Evaluation:
@@ -32,26 +36,53 @@ CELLS = [
 
 def test_targets_are_pooled_and_the_source_counts_once_for_each() -> None:
     """Unadapted 3 of 4 wrong, with the head 1 of 4; of the source 1 of 2 + 2 heard wrong afterwards, none before."""
-    rows = {row["method"]: row for row in tables(CELLS, base="unadapted")["curve"]}
+    rows = {row["method"]: row for row in of_words(CELLS, base="unadapted")["curve"]}
     assert (rows["unadapted"]["target_error"], rows["head"]["target_error"]) == (75.0, 25.0)
     assert (rows["head"]["source_error_before"], rows["head"]["source_error_after"]) == (0.0, 25.0)
     assert (rows["head"]["trained_parameters"], rows["head"]["cpu_seconds"]) == (7, 2.0)
 
 
 def test_each_method_is_held_against_the_base_and_against_before() -> None:
-    found = {row["side"]: row for row in tables(CELLS, base="unadapted")["differences"]}
+    found = {row["side"]: row for row in of_words(CELLS, base="unadapted")["differences"]}
     assert found["target"]["utterance_error_difference"] == pytest.approx(-50.0)
     assert (found["target"]["wins"], found["target"]["losses"]) == (2, 0)
     assert found["source"]["utterance_error_difference"] == pytest.approx(25.0)
-    alone = tables(CELLS[2:], base="unadapted")["differences"]
+    alone = of_words(CELLS[2:], base="unadapted")["differences"]
     assert [row["side"] for row in alone] == ["source"], "nothing to hold the target against"
+
+
+def test_what_was_recommended_is_first_or_not() -> None:
+    """For a unadapted, 100 %, is not within reach of the head's 0 %; for b both have 50 %."""
+    rows = of_words(CELLS, base="unadapted")["targets"]
+    found = advised(rows, {("a", 5.0): "unadapted", ("b", 5.0): "unadapted"})
+    assert [(row["target"], row["first_error"], row["within"]) for row in found] == [
+        ("a", 0.0, False),
+        ("b", 50.0, True),
+    ]
+    assert [row["first"] for row in advised(rows, {("a", 5.0): "head", ("b", 5.0): "lora"})] == ["head"], (
+        "lora: not tried"
+    )
+
+
+def test_of_sentences_characters_are_counted() -> None:
+    """`ja` and `sana`, written `jo` and `sana`: one of two utterances is wrong, one of six characters."""
+    pairs = (("ja", "jo"), ("sana", "sana"))
+    sentences = Evaluation(tuple(scored(*pair, key=pair[0], language="fi", speaker="a") for pair in pairs))
+    cells = [cell("a", "unadapted", sentences, sentences)]
+    (words,), (characters,) = (
+        tables(cells, base="unadapted", measure=telling(words=told))["curve"] for told in (True, False)
+    )
+    assert (words["measure"], words["target_error"], words["source_error_after"]) == ("utterance_error", 50.0, 50.0)
+    assert (characters["measure"], characters["target_error"]) == ("cer", pytest.approx(100 / 6))
+    assert characters["source_error_after"] == pytest.approx(100 / 6)
+    assert "Character error" in pictures([characters])[0].caption
 
 
 def test_an_utterance_heard_after_every_target_is_still_one_utterance() -> None:
     """Two of the source, one of them worse after both targets: a draw of two with replacement may miss it twice."""
     worse = heard("old", True, False)
     several = [cell(target, "head", heard(target, True), worse) for target in "abcdefgh"]
-    (found,) = (row for row in tables(several, base="unadapted")["differences"] if row["side"] == "source")
+    (found,) = (row for row in of_words(several, base="unadapted")["differences"] if row["side"] == "source")
     low, high = (found[f"utterance_error_difference_{end}"] for end in ("low", "high"))
     assert (found["utterance_error_difference"], low, high) == (50.0, 0.0, 100.0)
     assert (found["wins"], found["losses"]) == (0, 1)
@@ -60,9 +91,9 @@ def test_an_utterance_heard_after_every_target_is_still_one_utterance() -> None:
 def test_a_target_without_test_clips_has_no_error() -> None:
     nothing = Evaluation(())
     alone = Cell("speaker", "a", "head", 5.0, 0, nothing, nothing, nothing, trained_parameters=7, cpu_seconds=1.0)
-    (row,) = tables([alone], base="unadapted")["curve"]
+    (row,) = of_words([alone], base="unadapted")["curve"]
     assert (row["target_error"], row["source_error_after"]) == (None, None)
-    assert [row["target"] for row in tables(CELLS, base="unadapted")["targets"]] == ["a", "b", "a", "b"]
+    assert [row["target"] for row in of_words(CELLS, base="unadapted")["targets"]] == ["a", "b", "a", "b"]
 
 
 def test_how_many_times_as_much_data() -> None:
@@ -84,6 +115,6 @@ def test_how_many_times_as_much_data() -> None:
 
 
 def test_pictures_of_one_side_or_both() -> None:
-    rows = tables([*CELLS, cell("a", "head", heard("a", True, True), KNOWN, amount=10.0)], base="unadapted")["curve"]
+    rows = of_words([*CELLS, cell("a", "head", heard("a", True, True), KNOWN, amount=10.0)], base="unadapted")["curve"]
     assert [figure.title for figure in pictures(rows)] == ["What the target gains", "Both sides"]
     assert len(pictures([{**row, "source_error_after": None} for row in rows])) == 1
