@@ -18,12 +18,12 @@ from pathlib import Path
 
 from speech_tl import flags, students
 from speech_tl.augmentation import AS_RECORDED, NEW_VOICES
+from speech_tl.data import splits
 from speech_tl.data.preparation import Language, prepare
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
 from speech_tl.evaluate import Evaluation, division_of, evaluate
 from speech_tl.models import ctc
-from speech_tl.models.ctc_config import PHONE_HEAD
 from speech_tl.report import Report, finish
 from speech_tl.results import tables
 from speech_tl.students import Method
@@ -67,13 +67,13 @@ def main(config: Config) -> Report:
     began = time.monotonic()
     chosen(config.device)
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
+    flags.check_named(methods=config.methods)
     if config.weight <= 0 or config.soft <= 0:
         raise InputError(f"--weight {config.weight:g} --soft {config.soft:g}: expected numbers above 0")
 
     # Model
     teacher = ctc.load(config.checkpoint, device=chosen(config.device))
-    if config.phones and PHONE_HEAD not in teacher.heads:
-        raise InputError(f"--phones {' '.join(config.phones)}: {config.checkpoint} was trained without phones")
+    flags.check_phones(config.phones, teacher, where=config.checkpoint)
     students.student(teacher, config.student, seed=config.seed)  # refused before anything is read
 
     # Data
@@ -89,7 +89,8 @@ def main(config: Config) -> Report:
     print("\n".join(language.description for language in data.values()), file=sys.stderr)
 
     # Transfer and train
-    configuration.begin(config, config.out, resume=config.resume, free=("methods",))
+    if configuration.begin(config, config.out, resume=config.resume, free=("methods",)):
+        splits.save({code: language.split for code, language in data.items()}, config.out / "splits.json")
     systems = {method: _learned(config, teacher, data, method) for method in config.methods}
 
     # Evaluate

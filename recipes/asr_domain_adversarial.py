@@ -78,6 +78,7 @@ def main(config: Config) -> Report:
     began = time.monotonic()
     chosen(config.device)
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
+    flags.check_named(methods=config.methods)
     _check(config)
 
     # Data

@@ -39,7 +39,6 @@ from speech_tl.errors import InputError
 from speech_tl.evaluate import Evaluation, division_of, evaluate, heard_by, splits_of
 from speech_tl.languages import Method
 from speech_tl.models import ctc
-from speech_tl.models.ctc_config import PHONE_HEAD
 from speech_tl.recommendation import distance, for_language
 from speech_tl.report import Report, finish
 from speech_tl.systems import Settings
@@ -92,6 +91,7 @@ def main(config: Config) -> Report:
     began = time.monotonic()
     chosen(config.device)
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
+    flags.check_named(methods=config.methods)
     if config.train_minutes and config.train_speakers:
         raise InputError("--train-minutes and --train-speakers are two ways to say how much: give one of them")
 
@@ -101,8 +101,7 @@ def main(config: Config) -> Report:
     # Data
     if config.replay and not config.source:
         raise InputError("--replay goes on with the other languages' recordings: name them with --source")
-    if config.phones and PHONE_HEAD not in model.heads:
-        raise InputError(f"--phones {' '.join(config.phones)}: {config.checkpoint} was trained without phones")
+    flags.check_phones(config.phones, model, where=config.checkpoint)
     amounts = _amounts(config, model)
     source = _source(config, model, but=next(iter(amounts.values())).code)
     known = _heard(model, source.values())
@@ -198,7 +197,7 @@ def _advice(config: Config, model: ctc.MultilingualCTC, language: Language, sour
     near = [each.train for each in source.values() if each.train.sample_rate == language.train.sample_rate]
     distances = [far for each in near if (far := distance(model, each, language.train)) is not None]
     seconds = 3600 * language.train.hours
-    advice = for_language(seconds, min(distances, default=None))
+    advice = for_language(seconds, min(distances, default=None), known=language.code in model.languages)
     if "auto" in config.methods:
         print(f"{language.code}, {seconds:.0f} s: {advice}", file=sys.stderr)
     return cast(Method, advice.method)
@@ -213,7 +212,7 @@ def _amounts(config: Config, model: ctc.MultilingualCTC) -> dict[str, Language]:
     if first.code in model.languages:
         if "progressive" in config.methods:
             raise InputError(f"{config.checkpoint} knows {first.code}, which needs no column: leave out progressive")
-        _check_untrained(first.test, heard_by(config.checkpoint, first.code), config.checkpoint)
+        _check_untrained(first.test, heard_by(config.checkpoint, [first.code]), config.checkpoint)
     elif "unadapted" in config.methods:
         raise InputError(f"{config.checkpoint} does not know {first.code}, unadapted would say nothing: leave it out")
     if "fixed_features" in config.methods and first.split.task != "words":
@@ -223,11 +222,6 @@ def _amounts(config: Config, model: ctc.MultilingualCTC) -> dict[str, Language]:
 
 def _check_untrained(test: Clips, heard: Collection[str], checkpoint: Path) -> None:
     """Nothing is tested that the checkpoint learned from."""
-    if not heard:
-        print(
-            f"no splits.json beside {checkpoint}: nobody knows whether it learned from these test clips",
-            file=sys.stderr,
-        )
     if seen := [u.key for u in test.utterances if u.key in heard]:
         raise InputError(
             f"{checkpoint} learned from {len(seen)} of {len(test)} test clips ({', '.join(seen[:3])}): divide the "

@@ -21,8 +21,9 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -31,7 +32,7 @@ from speech_tl import flags, speakers
 from speech_tl.curves import Cell, advised, pictures, tables, telling
 from speech_tl.data.batches import Examples
 from speech_tl.data.clips import Clips
-from speech_tl.data.enrolment import Session, first_seconds, sessions
+from speech_tl.data.enrolment import Session, first_seconds, mark, sessions
 from speech_tl.data.manifest import Utterance, read
 from speech_tl.data.preparation import divided
 from speech_tl.data.splits import is_word_list
@@ -99,6 +100,7 @@ def main(config: Config) -> Report:
     began = time.monotonic()
     chosen(config.device)
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
+    flags.check_named(methods=config.methods)
     if not config.seconds or min(config.seconds) <= 0:
         raise InputError(f"--seconds {' '.join(map(str, config.seconds))}: expected numbers above 0")
     if config.replay and not config.source:
@@ -108,16 +110,13 @@ def main(config: Config) -> Report:
     model = ctc.load(config.checkpoint, device=chosen(config.device))
 
     # Data
-    language, utterances = _recordings(config.data, config.language, model)
-    spoken = _of(config.speakers, utterances, config.data) if config.speakers else _new(config, utterances, language)
-    found = sessions(
-        _writable(spoken, model, language),
-        seconds=max(config.seconds),
-        unheard_texts=config.unheard_texts,
-        seed=config.seed,
-    )
-    carried = _in_other_language(config, model, [session.speaker for session in found])
+    recordings = _read(config.data, untranscribed=config.pseudo_labels is not None)
+    language, utterances = _in_language(recordings, config.language, model, config.data)
     others, trained = _source(config, model, language)
+    heard = heard_by(config.checkpoint, model.languages)
+    spoken = _of(config.speakers, utterances, config.data) if config.speakers else _new(recordings, utterances, heard)
+    found = _sessions(config, spoken, model, language)
+    carried = _in_other_language(config, recordings, model, [session.speaker for session in found], heard)
     adapted_to = {session.speaker for session in found}
     trained = tuple(u for u in trained if u.speaker not in adapted_to)  # or their test clips would be replayed
     if config.replay and not trained:
@@ -154,7 +153,7 @@ def main(config: Config) -> Report:
                         cpu_seconds=facts["cpu_seconds"],
                     )
                 )
-    words = is_word_list([utterance.text for utterance in utterances])
+    words = is_word_list([utterance.text for utterance in utterances if utterance.text])
     measured = tables(cells, base="unadapted", measure=telling(words=words))
     measured["advice"] = advised(measured["targets"], advice)
     return finish(
@@ -169,9 +168,14 @@ def main(config: Config) -> Report:
     )
 
 
-def _recordings(data: Sequence[str], language: str, model: ctc.MultilingualCTC) -> tuple[str, list[Utterance]]:
+def _read(data: Sequence[str], *, untranscribed: bool = False) -> list[Utterance]:
+    return [utterance for source in data for utterance in read(source, untranscribed=untranscribed)]
+
+
+def _in_language(
+    utterances: Sequence[Utterance], language: str, model: ctc.MultilingualCTC, data: Sequence[str]
+) -> tuple[str, list[Utterance]]:
     """The language and its utterances."""
-    utterances = [utterance for source in data for utterance in read(source)]
     present = sorted({utterance.language for utterance in utterances})
     if not language and len(present) > 1:
         raise InputError(f"{' '.join(data)} hold {', '.join(present)}: say which with --language")
@@ -189,22 +193,34 @@ def _of(speakers: Sequence[str], utterances: Sequence[Utterance], data: Sequence
     return [u for u in utterances if u.speaker in speakers]
 
 
-def _new(config: Config, utterances: Sequence[Utterance], language: str) -> list[Utterance]:
-    """Of the speakers on whom the checkpoint was neither trained nor chosen."""
-    keys = heard_by(config.checkpoint, language)
-    known = {u.speaker for u in utterances if u.key in keys}
+def _new(recordings: Sequence[Utterance], utterances: Sequence[Utterance], heard: Collection[str]) -> list[Utterance]:
+    """Of the speakers on whom the checkpoint was neither trained nor chosen, in whatever language."""
+    known = {u.speaker for u in recordings if u.key in heard} & {u.speaker for u in utterances}
     found = [u for u in utterances if u.speaker not in known]
     if not found:
-        raise InputError(f"the checkpoint was trained on every speaker of {language} there; name some with --speakers")
+        raise InputError("the checkpoint was trained on every speaker there; name some with --speakers")
     if known:
         print(f"left out, known to the checkpoint: {', '.join(sorted(known))}; --speakers names them", file=sys.stderr)
     return found
 
 
-def _writable(utterances: Sequence[Utterance], model: ctc.MultilingualCTC, language: str) -> list[Utterance]:
-    """Texts normalised as for training; those that the language's head cannot write are left out and shown."""
+def _sessions(
+    config: Config, utterances: Sequence[Utterance], model: ctc.MultilingualCTC, language: str
+) -> list[Session]:
+    """Whose transcripts are not learned from needs none, and is tested on what has one that the head can write."""
     say = normaliser(language, model.config.normalisers.get(language))
-    utterances = [replace(u, text=say(u.text)) for u in utterances]
+    spoken = [replace(u, text=say(u.text)) for u in utterances]
+    divided = partial(sessions, seconds=max(config.seconds), unheard_texts=config.unheard_texts, seed=config.seed)
+    if config.pseudo_labels is None:
+        return divided(_writable(spoken, model, language))
+    return [
+        replace(session, test=tuple(u for u in session.test if u.text and not model.units(language).missing(u.text)))
+        for session in divided(spoken)
+    ]
+
+
+def _writable(utterances: Sequence[Utterance], model: ctc.MultilingualCTC, language: str) -> list[Utterance]:
+    """Texts, normalised already, that the language's head cannot write are left out and shown."""
     missing = {u.key: model.units(language).missing(u.text) for u in utterances}
     if strange := sorted({symbol for symbols in missing.values() for symbol in symbols}):
         count = sum(map(bool, missing.values()))
@@ -215,18 +231,26 @@ def _writable(utterances: Sequence[Utterance], model: ctc.MultilingualCTC, langu
     return [u for u in utterances if not missing[u.key]]
 
 
-def _in_other_language(config: Config, model: ctc.MultilingualCTC, voices: Sequence[str]) -> Mapping[str, Clips]:
-    """Speaker -> all clips in the language of --carry; empty where none is named."""
+def _in_other_language(
+    config: Config,
+    recordings: Sequence[Utterance],
+    model: ctc.MultilingualCTC,
+    voices: Sequence[str],
+    heard: Collection[str],
+) -> Mapping[str, Clips]:
+    """Speaker -> the clips in the language of --carry that the checkpoint has not heard; empty where none is named."""
     if not config.carry:
         return {}
-    _, utterances = _recordings(config.data, config.carry, model)
-    written = _writable(utterances, model, config.carry)
+    language, utterances = _in_language(recordings, config.carry, model, config.data)
+    say = normaliser(language, model.config.normalisers.get(language))
+    new = [replace(u, text=say(u.text)) for u in utterances if u.text and u.key not in heard]
+    written = _writable(new, model, language)
     found = {}
     for speaker in voices:
         own = [utterance for utterance in written if utterance.speaker == speaker]
         if not own:
-            raise InputError(f"--carry {config.carry}: no recordings of {speaker}; choose others with --speakers")
-        found[speaker] = Clips(own, model.sample_rate(config.carry))
+            raise InputError(f"--carry {config.carry}: nothing of {speaker} that is new to the checkpoint; name others")
+        found[speaker] = Clips(own, model.sample_rate(language))
     return found
 
 
@@ -237,7 +261,7 @@ def _source(
     if not config.source:
         return (), ()
     division = division_of(config.checkpoint)
-    _, utterances = _recordings(config.source, language, model)
+    _, utterances = _in_language(_read(config.source), language, model, config.source)
     say = normaliser(language, model.config.normalisers.get(language))
     found = divided([(config.source[0], utterances)], division, normalise=say)
     return found.valid, found.train
@@ -285,6 +309,7 @@ def _adapted(
         "speaker": enrolled.clips.utterances[0].speaker,
         "labels": "transcripts" if config.pseudo_labels is None else f"pseudo-labels from {config.pseudo_labels:g} %",
         "clips": len(keys),
+        "enrolled": [mark(utterance) for utterance in enrolled.clips.utterances],
         "replayed": len(again),
         "digest": hashlib.sha256(json.dumps([keys, enrolled.targets, again]).encode()).hexdigest()[:16],
         "steps": steps,

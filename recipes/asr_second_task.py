@@ -83,9 +83,7 @@ def main(config: Config) -> Report:
     began = time.monotonic()
     chosen(config.device)
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
-    for name, values in (("--seeds", config.seeds), ("--methods", config.methods), ("--first", config.first)):
-        if not values:
-            raise InputError(f"{name} names none: expected at least one")
+    flags.check_named(seeds=config.seeds, methods=config.methods, first=config.first)
     steps, trial = (8, 2) if config.tiny else (config.steps, config.trial)
     search = Search(config.modules, config.active, config.population, trial)
     if "pathnet" in config.methods and steps < 2 * trial:

@@ -68,9 +68,7 @@ def main(config: Config) -> Report:
     began = time.monotonic()
     chosen(config.device)
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
-    for name, numbers in (("--seeds", config.seeds), ("--methods", config.methods), ("--draws", range(config.draws))):
-        if not len(numbers):
-            raise InputError(f"{name} names none: expected at least one")
+    flags.check_named(seeds=config.seeds, methods=config.methods, draws=range(config.draws))
 
     # Data
     problem, unseen = _problem(config)

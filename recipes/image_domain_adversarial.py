@@ -57,6 +57,7 @@ def main(config: Config) -> Report:
     began = time.monotonic()
     chosen(config.device)
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
+    flags.check_named(methods=config.methods)
     if config.examples < 20:
         raise InputError(f"--examples {config.examples}: expected 20 at least")
 

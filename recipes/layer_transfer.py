@@ -70,6 +70,7 @@ class Config(flags.Run):
 def main(config: Config) -> Report | None:
     began = time.monotonic()
     chosen(config.device)
+    flags.check_named(source=config.source, treatments=config.treatments, sides=config.sides)
 
     # Data
     pictures = images.holds_pictures(config.data)
@@ -86,9 +87,7 @@ def main(config: Config) -> Report | None:
         return None
     config.out.mkdir(parents=True, exist_ok=True)
     plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=max(1, steps // 4), average=0.99)
-    configuration.begin(
-        config, config.out, resume=config.resume, free=("treatments", "sides", "kept", "source", "plan")
-    )
+    configuration.begin(config, config.out, resume=config.resume, free=("treatments", "sides", "kept", "plan"))
 
     # Train
     own = _trained(config, b, "B", b.fresh(seed=config.seed), plan)

@@ -45,9 +45,7 @@ def fixed_features(model: MultilingualCTC, language: Language, *, rate: int) -> 
 
 def _tested(language: Language, features: Features) -> tuple[Evaluation, float]:
     """Results on the test clips, and the score of leave-one-out on those it was trained on."""
-    train = _clips(language.train) + _clips(language.valid)
-    texts = [u.text for clips in (language.train, language.valid) for u in clips.utterances]
-    ridge = WordRidge(train, texts, features)
+    ridge = WordRidge(_clips(language.train), [u.text for u in language.train.utterances], features)
     said = zip(language.test.utterances, ridge(_clips(language.test)), strict=True)
     results = [scored(u.text, word, key=u.key, language=language.code, speaker=u.speaker) for u, word in said]
     return Evaluation(tuple(results)), ridge.score

@@ -20,7 +20,8 @@ class Word:
     end: float
     """Seconds, after `start`."""
     confidence: float
-    """Percent: the geometric mean of the probabilities of its symbols over their frames."""
+    """Percent: the geometric mean of the probabilities of its symbols over their frames; of a word looked up in a
+    lexicon, how likely its sounds are beside the likeliest ones, likewise a frame."""
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,8 @@ def multipliers(rows: Sequence[Row], *, base: str) -> list[Row]:
     """How many times as much data the method `base` needs for the same target error; of the table `curve`.
 
     Between two amounts the error of `base` is a straight line over the logarithm of the amount. Where `base` never
-    comes down to it, `multiplier` is its most data over the method's, and `at_least` is true.
+    comes down to it, `multiplier` is its most data over the method's and a lower `bound`; where its least data are
+    enough already, these over the method's and an upper one.
     """
     found: list[Row] = []
     for (case, seed), own in grouped(rows, lambda row: (row["case"], row["seed"])).items():
@@ -82,15 +83,15 @@ def multipliers(rows: Sequence[Row], *, base: str) -> list[Row]:
         for row in measured:
             if row["method"] == base or not line:
                 continue
-            needed = _reaches(line, row["target_error"])
+            needed, bound = _reaches(line, row["target_error"])
             found.append(
                 {
                     "case": case,
                     "method": row["method"],
                     "amount_seconds": row["amount_seconds"],
                     "seed": seed,
-                    "multiplier": (needed or line[-1][0]) / row["amount_seconds"],
-                    "at_least": needed is None,
+                    "multiplier": needed / row["amount_seconds"],
+                    "bound": bound,
                 }
             )
     return found
@@ -129,15 +130,15 @@ def advised(rows: Sequence[Row], methods: Mapping[tuple[str, float], str]) -> li
     return found
 
 
-def _reaches(line: Sequence[tuple[float, float]], error: float) -> float | None:
-    """The first amount at which a curve of (amount, error) is down at `error`; None where it never is."""
+def _reaches(line: Sequence[tuple[float, float]], error: float) -> tuple[float, str]:
+    """The first amount at which a curve of (amount, error) is down at `error`, and which bound that is, if any."""
     if line[0][1] <= error:
-        return line[0][0]
+        return line[0][0], "" if line[0][1] == error else "upper"
     for (less, above), (more, below) in pairwise(line):
         if below <= error:
             way = (above - error) / (above - below)
-            return float(less * (more / less) ** way)
-    return None
+            return float(less * (more / less) ** way), ""
+    return line[-1][0], "lower"
 
 
 def pictures(rows: Sequence[Row]) -> tuple[Figure, ...]:

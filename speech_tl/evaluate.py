@@ -9,7 +9,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -21,6 +21,7 @@ from speech_tl import files
 from speech_tl.data import split_files
 from speech_tl.data.batches import frames_needed
 from speech_tl.data.clips import Clips
+from speech_tl.data.enrolment import mark
 from speech_tl.data.manifest import Utterance, read
 from speech_tl.data.preparation import Division, divided
 from speech_tl.data.text import normaliser
@@ -116,7 +117,8 @@ class Config:
     languages: tuple[str, ...] = ()
     """Only these; all that the data hold where empty."""
     split: Literal["test", "all"] = "test"
-    """`test`: as stored with the run, else the corpus's own, else held-out speakers; `all`: every clip."""
+    """`test`: as stored with the run, else the corpus's own, else held-out speakers; `all`: every clip. What the voice
+    of --speaker was learned from is always left out."""
     out: Path | None = None
     """Also write the tables, and every utterance, to this JSON file."""
     device: str = "auto"
@@ -130,10 +132,14 @@ def main(config: Config) -> Report:
     if config.out and config.out.is_dir():
         raise InputError(f"--out {config.out} is a folder; give a file to write, such as {config.out}/test.json")
     model = load(config.checkpoint, device=chosen(config.device))
+    enrolled: frozenset[str] = frozenset()
     if config.speaker:
-        model = voices.load(model, config.speaker)
+        model, enrolled = voices.load(model, config.speaker), voices.enrolled(config.speaker)
     evaluation = Evaluation(())
     for language, utterances in _chosen(config, model).items():
+        if learned_from := sum(mark(utterance) in enrolled for utterance in utterances):
+            print(f"{language}: {learned_from} utterances left out, the voice was learned from them", file=sys.stderr)
+            utterances = [utterance for utterance in utterances if mark(utterance) not in enrolled]
         print(f"{language}: {len(utterances)} utterances", file=sys.stderr)
         clips = Clips(utterances, model.sample_rate(language))
         evaluation += evaluate(model, utterances, clips)
@@ -188,13 +194,17 @@ def splits_of(checkpoint: Path) -> Path | None:
     return next((place / "splits.json" for place in places if (place / "splits.json").is_file()), None)
 
 
-def heard_by(checkpoint: Path, language: str) -> frozenset[str]:
-    """Keys of the recordings of a language that a checkpoint was trained or chosen on; none where nobody knows."""
+def heard_by(checkpoint: Path, languages: Iterable[str]) -> frozenset[str]:
+    """Keys of the recordings in these languages that a checkpoint was trained or chosen on.
+
+    Where there is no splits.json beside it, nobody knows, and that is said.
+    """
     file = splits_of(checkpoint)
-    if file is None or language not in split_files.stored(file):
+    if file is None:
+        print(f"no splits.json beside {checkpoint}: nobody knows what it learned from", file=sys.stderr)
         return frozenset()
-    train, valid, _ = split_files.read(file, language)
-    return frozenset((*train, *valid))
+    parts = [split_files.read(file, language) for language in languages if language in split_files.stored(file)]
+    return frozenset(key for train, valid, _ in parts for key in (*train, *valid))
 
 
 def division_of(checkpoint: Path) -> Division:

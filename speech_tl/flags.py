@@ -4,6 +4,7 @@ A recipe's `Config` inherits the records it needs and adds what is its own; libr
 and never see a flag.
 """
 
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from speech_tl.augmentation import AS_RECORDED, NEW_VOICES
 from speech_tl.data import synthesis
 from speech_tl.data.preparation import Division, Language, by_language, prepare
 from speech_tl.errors import InputError
+from speech_tl.models.ctc import MultilingualCTC
+from speech_tl.models.ctc_config import PHONE_HEAD
+from speech_tl.phonology.sounds import PHONES
 from speech_tl.systems import Settings, fit_short_clips
 from speech_tl.training.loop import Plan
 
@@ -112,6 +116,26 @@ class Training(Run):
 def _check_seeds(*seeds: int) -> None:
     if wrong := [seed for seed in seeds if seed < 0]:
         raise InputError(f"--seed {wrong[0]}: expected a whole number of at least 0")
+
+
+def check_named(**lists: Sized) -> None:
+    """Refuses a flag that was left without a value.
+
+    Args:
+        lists: flag, with _ for -, -> its values.
+    """
+    for name, values in lists.items():
+        if not len(values):
+            raise InputError(f"--{name.replace('_', '-')} names none: expected at least one")
+
+
+def check_phones(phones: Sequence[str], model: MultilingualCTC, *, where: Path) -> None:
+    """Refuses --phones where the checkpoint has no head for the sounds that all languages share."""
+    said = f"--phones {' '.join(phones)}: {where} was trained"
+    if phones and PHONE_HEAD not in model.heads:
+        raise InputError(f"{said} without phones; leave it out")
+    if phones and tuple(model.config.symbols[PHONE_HEAD]) != PHONES.symbols:
+        raise InputError(f"{said} on sounds of its own, as asr_unseen_words does; leave it out")
 
 
 def prepared(

@@ -192,6 +192,7 @@ def _freed(own: MultilingualCTC, language: Language, way: Way, *, old: Iterable[
     chosen = (*layers.select(groups, way.layers), *layers.select(groups, "output:1"))
     layers.train_only(own, groups, chosen)
     for code in old:  # their heads follow the layers below
+        own.check_own(code)
         own.heads[own.config.head_of[code]].requires_grad_(True)
     if PHONE_HEAD in own.heads and language.pronunciations and way.layers == "all":
         own.heads[PHONE_HEAD].requires_grad_(True)

@@ -62,11 +62,13 @@ def for_voice(seconds: float, distance: float | None) -> Advice:
     return Advice(_scenario(much, far), method, why, expect, distance)
 
 
-def for_language(seconds: float, distance: float | None) -> Advice:
-    """Of the methods of `languages`."""
+def for_language(seconds: float, distance: float | None, *, known: bool = False) -> Advice:
+    """Of the methods of `languages`; more of a `known` one has a head already."""
     far, much = distance is not None and distance >= FAR, seconds >= MUCH_OF_A_LANGUAGE
     method: languages.Method = "full"
-    if much:
+    if known:
+        why = "all layers halved the errors of a known language where its head and bottlenecks gained nothing"
+    elif much:
         why = "there is enough to retrain all layers after the new head has been warmed up"
     else:
         why = "a new head alone, or one on upper layers, had more errors with 14 seconds of a language and with 61"

@@ -223,6 +223,8 @@ def _lookup(config: Config, model: MultilingualCTC) -> Lookup | None:
         if config.lm or config.words == "many":
             flag = "--lm" if config.lm else "--words many"
             raise InputError(f"{flag} is for the words of a lexicon: say with --lexicon how these are pronounced")
+        if config.least or config.word_score or config.lm_weight != 1:
+            raise InputError("--least, --word-score and --lm-weight choose among a lexicon's words: add --lexicon")
         return None
     if not 0 <= config.least <= 100:
         raise InputError(f"--least {config.least:g}: expected a percentage, such as 40")

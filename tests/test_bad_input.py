@@ -333,10 +333,13 @@ def widen(folder: Path) -> None:
 
 
 SPEAKERS = [
-    Bad("a voice that speaks one language", ADAPT + " --speakers aa1 --seconds 1 --carry bb", "--carry bb: no recordings of aa1; choose others with --speakers", late=True),
+    Bad("a voice that speaks one language", ADAPT + " --speakers aa1 --seconds 1 --carry bb", "--carry bb: nothing of aa1 that is new to the checkpoint; name others", late=True),
     Bad("replay of no voices", ADAPT + " --replay", "--replay goes on with other voices' recordings: name them with --source"),
     Bad("a method that there is not", ADAPT + " --methods lhucc", "lhucc"),
-    Bad("no voice but those of the training", ADAPT, "the checkpoint was trained on every speaker of aa there; name some with --speakers", lambda folder: rewrite(folder, [line for line in rows(folder) if line[3] != "aa3"])),
+    Bad("no method for a voice", ADAPT + " --methods", "--methods names none: expected at least one"),
+    Bad("no method for a language", LEARN + " --methods", "--methods names none: expected at least one"),
+    Bad("confidence without a lexicon", TRANSCRIBE + " --least 40 noise.wav", "--least, --word-score and --lm-weight choose among a lexicon's words: add --lexicon"),
+    Bad("no voice but those of the training", ADAPT, "the checkpoint was trained on every speaker there; name some with --speakers", lambda folder: rewrite(folder, [line for line in rows(folder) if line[3] != "aa3"])),
     Bad("an unknown speaker", ADAPT + " --speakers aa7", r"unknown speaker 'aa7' in corpus; did you mean 'aa\d'\? known: aa1, aa2, aa3"),
     Bad("a language that the checkpoint has not", ADAPT.replace("--language aa", "--language cc"), "unknown language 'cc' in this checkpoint; .*known: aa, bb"),
     Bad("a language that the recordings have not", ADAPT.replace("--language aa", "--language bb"), "unknown language 'bb' in corpus", lambda folder: rewrite(folder, [line for line in rows(folder) if line[2] != "bb"])),

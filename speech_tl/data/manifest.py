@@ -6,7 +6,7 @@ a second and not an hour. The formats themselves are in `speech_tl.data.readers`
 
 import logging
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,13 +52,18 @@ class Utterance:
         return (self.name or Path(self.audio).name) + times
 
 
-def read(source: str | Path, *, cache: Path | None = None, check_audio: bool = True) -> tuple[Utterance, ...]:
+def read(
+    source: str | Path, *, cache: Path | None = None, check_audio: bool = True, untranscribed: bool = False
+) -> tuple[Utterance, ...]:
     """Every utterance of a corpus: a folder, one of its tables, or `hub:NAME:CONFIG`.
 
     `cache` is where the hub's audio bytes are written. `check_audio=False` is for a machine that trains from
     cached clips and has no audio files; duplicate rows are dropped with a warning in the log either way.
+    `untranscribed` takes rows whose text is empty.
     """
-    utterances = _without_duplicates((_utterance(row) for row in _rows(str(source), cache)), source=str(source))
+    needed = ("language",) if untranscribed else ("text", "language")
+    found = (_utterance(row, needed) for row in _rows(str(source), cache))
+    utterances = _without_duplicates(found, source=str(source))
     if not utterances:
         raise InputError(f"{source}: no utterances")
     if check_audio:
@@ -88,9 +93,9 @@ def _rows(source: str, cache: Path | None) -> Iterator[Row]:
     )
 
 
-def _utterance(row: Row) -> Utterance:
+def _utterance(row: Row, needed: Sequence[str]) -> Utterance:
     cells = row.cells
-    for column in ("text", "language"):
+    for column in needed:
         if not cells.get(column, "").strip():
             raise InputError(f"{row.where}: empty {column} for {row.audio.name}")
     if "speaker_id" in cells and not cells["speaker_id"].strip():

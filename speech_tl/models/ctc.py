@@ -91,6 +91,17 @@ class MultilingualCTC(PreTrainedModel):
             return self
         return self.older.column(language)
 
+    def check_own(self, language: str) -> None:
+        """Refuses to train a language that an older column answers for.
+
+        Raises:
+            InputError: it does, or nobody does.
+        """
+        if self.column(language) is not self:
+            raise InputError(
+                f"{language!r} is of an older column, which is frozen: take the checkpoint that it came from"
+            )
+
     def known(self, language: str) -> str:
         """The language itself.
 
@@ -221,9 +232,11 @@ class MultilingualCTC(PreTrainedModel):
             languages: of all, or of each utterance, those of one language side by side.
             intermediate: whether the middle block is asked too.
         """
+        runs = runs_of((languages,) * len(audio) if isinstance(languages, str) else languages)
+        for language, _ in runs:
+            self.check_own(language)
         hidden, frames = self.hidden(audio, samples, languages, augmentation=augmentation)
         middle, last = hidden[len(hidden) // 2], hidden[-1]
-        runs = runs_of((languages,) * len(audio) if isinstance(languages, str) else languages)
 
         def symbols(depth: Tensor) -> Tensor:
             each = [

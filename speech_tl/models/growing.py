@@ -113,8 +113,7 @@ def add_symbols(model: MultilingualCTC, language: str, units: Units) -> tuple[st
     Raises:
         InputError: the language is an older column's, which stays as it is.
     """
-    if model.column(language) is not model:
-        raise InputError(f"{language!r} is of an older column, which is frozen: take the checkpoint that it came from")
+    model.check_own(language)
     head = model.config.head_of[model.known(language)]
     old = model.config.symbols[head]
     new = tuple(symbol for symbol in units.symbols if symbol not in old)

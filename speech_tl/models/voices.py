@@ -34,6 +34,11 @@ def load(model: MultilingualCTC, path: Path) -> MultilingualCTC:
     return own
 
 
+def enrolled(path: Path) -> frozenset[str]:
+    """The marks (`data.enrolment.mark`) of the recordings that a voice was learned from."""
+    return frozenset(changing.read(path).facts.get("enrolled", ()))
+
+
 def put_in(model: MultilingualCTC, language: str, adapter: str) -> None:
     """The adapter's fresh weights, all that is trained from now on; without an adapter nothing changes."""
     if adapter == "none":

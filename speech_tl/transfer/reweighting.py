@@ -20,7 +20,7 @@ def weights(source: NDArray[Any], target: NDArray[Any], *, most: float = 10.0, f
     Args:
         source: (N, D).
         target: (M, D).
-        most: larger weights are cut to this, times the mean.
+        most: larger weights are cut to this, times the mean of what comes out; above 1.
     """
     rows = np.concatenate([source, target])
     domain = np.repeat([0, 1], [len(source), len(target)])
@@ -28,11 +28,13 @@ def weights(source: NDArray[Any], target: NDArray[Any], *, most: float = 10.0, f
     folds = min(folds, len(source), len(target))
     chance = cross_val_predict(classifier, rows, domain, cv=folds, method="predict_proba")[: len(source), 1]
     ratio = chance / np.maximum(1 - chance, 1e-6) * len(source) / len(target)
-    ratio = np.minimum(ratio / ratio.mean(), most)
-    found: NDArray[np.float64] = ratio / ratio.mean()
-    return found
+    return _cut(ratio / ratio.mean(), most)
 
 
-def effective_size(weights: NDArray[Any]) -> float:
-    """(Σ w)² / Σ w²: how many examples of equal weight would give as sure an estimate (Kish, 1965)."""
-    return float(weights.sum() ** 2 / np.square(weights).sum())
+def _cut(ratio: NDArray[np.float64], most: float) -> NDArray[np.float64]:
+    """No weight above `most`, and mean 1: what is cut off the largest goes to all others in proportion."""
+    large = np.zeros(len(ratio), dtype=bool)
+    while (over := ratio > most * (1 + 1e-9)).any():
+        large |= over
+        ratio = np.where(large, most, ratio * (len(ratio) - most * large.sum()) / ratio[~large].sum())
+    return ratio

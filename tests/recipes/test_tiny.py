@@ -28,7 +28,9 @@ from recipes import (
     nmt_decoding_speed,
     nmt_zero_shot,
 )
-from speech_tl import transcribe
+from speech_tl import evaluate, transcribe
+from speech_tl.data.enrolment import mark
+from speech_tl.data.manifest import read
 from speech_tl.evaluate import heard_by
 from speech_tl.models import changes, ctc
 from speech_tl.training.config import command
@@ -61,8 +63,8 @@ def test_a_new_language_gets_a_head_and_the_old_ones_keep_theirs(run: Path, tiny
     }
     assert differences["head", "source", "sw"]["cer_difference"] == 0
     assert sorted(ctc.load(tmp_path / "it" / "full_all").languages) == ["fi", "it", "sw"]
-    assert heard_by(tmp_path / "it" / "full_all", "sw") == heard_by(run, "sw") != frozenset()
-    assert heard_by(tmp_path / "it" / "full_all", "it") and not heard_by(tmp_path / "it" / "scratch_all", "sw")
+    assert heard_by(tmp_path / "it" / "full_all", ["sw"]) == heard_by(run, ["sw"]) != frozenset()
+    assert heard_by(tmp_path / "it" / "full_all", ["it"]) and not heard_by(tmp_path / "it" / "scratch_all", ["sw"])
 
 
 def test_more_of_a_language_that_it_knows(run: Path, tiny_speech: Path, tmp_path: Path) -> None:
@@ -73,7 +75,7 @@ def test_more_of_a_language_that_it_knows(run: Path, tiny_speech: Path, tmp_path
     assert before["trained_parameters"] == 0
     assert before["source_error_after"] == before["source_error_before"] == after["source_error_before"]
     assert ctc.load(tmp_path / "sw" / "full_all").languages == ctc.load(run).languages
-    assert heard_by(tmp_path / "sw" / "full_all", "sw") == heard_by(run, "sw")
+    assert heard_by(tmp_path / "sw" / "full_all", ["sw"]) == heard_by(run, ["sw"])
 
 
 def test_a_new_voice_gets_a_file_that_transcribe_takes(
@@ -105,6 +107,33 @@ def test_a_new_voice_gets_a_file_that_transcribe_takes(
     clip = next(tiny_speech.rglob("*.wav"), None) or next(tiny_speech.rglob("*.flac"))
     heard = ["--checkpoint", str(run), "--language", "fi", "--speaker", str(voices[0]), "--device", "cpu", str(clip)]
     assert command(transcribe.main, transcribe.Config, heard) == 0
+    marks = set(changes.read(voices[0]).facts["enrolled"])
+    tested = ["--checkpoint", str(run), "--data", str(tiny_speech), "--languages", "fi", "--device", "cpu"]
+    tested += ["--split", "all", "--speaker", str(voices[0]), "--out", str(tmp_path / "tested.json")]
+    assert command(evaluate.main, evaluate.Config, tested) == 0
+    keys = {row["key"] for row in json.loads((tmp_path / "tested.json").read_text())["tables"]["utterances"]}
+    own = [utterance for utterance in read(tiny_speech) if utterance.language == "fi"]
+    assert keys == {utterance.key for utterance in own if mark(utterance) not in marks}
+    assert len(keys) == len(own) - len(marks) < len(own)
+
+
+def test_a_voice_of_which_nothing_is_transcribed(run: Path, tiny_speech: Path, tmp_path: Path) -> None:
+    """Its error cannot be known, its file can be had; with two transcripts these two are tested."""
+    corpus = tmp_path / "untranscribed"
+    shutil.copytree(tiny_speech, corpus)
+    header, *rows = csv.reader((tiny_speech / "metadata.csv").read_text(encoding="utf-8").splitlines())
+    own = [row for row in rows if row[3] == "fi-m1"]
+    for texts, clips in (([], 0), ([row[1] for row in own[:2]], 2)):
+        told = [[row[0], text, *row[2:]] for row, text in zip(own, [*texts, *[""] * len(own)], strict=False)]
+        with (corpus / "metadata.csv").open("w", encoding="utf-8", newline="") as table:
+            csv.writer(table).writerows([header, *told])
+        arguments = ["--tiny", "--checkpoint", str(run), "--data", str(corpus), "--language", "fi", "--device", "cpu"]
+        arguments += ["--pseudo-labels", "0", "--seconds", "3", "--methods", "unadapted", "lhuc"]
+        out = ["--out", str(tmp_path / f"voice{clips}")]
+        assert command(asr_new_speaker.main, asr_new_speaker.Config, [*arguments, *out]) == 0
+        (_, lhuc) = json.loads((tmp_path / f"voice{clips}" / "metrics.json").read_text())["tables"]["curve"]
+        assert (lhuc["target_error"] is None) == (clips == 0)
+        assert (tmp_path / f"voice{clips}" / "voices" / "fi-m1_lhuc_3s.safetensors").exists()
 
 
 def test_a_voice_is_carried_into_another_language(run: Path, tiny_speech: Path, tmp_path: Path) -> None:
@@ -113,12 +142,34 @@ def test_a_voice_is_carried_into_another_language(run: Path, tiny_speech: Path, 
     table = (corpus / "metadata.csv").read_text().replace(",sw-", ",fi-")  # the same speakers in Swahili
     (corpus / "metadata.csv").write_text(table)
     arguments = ["--tiny", "--checkpoint", str(run), "--data", str(corpus), "--language", "fi", "--device", "cpu"]
-    arguments += ["--carry", "sw", "--speakers", "fi-m1", "--seconds", "2", "--methods", "unadapted", "input_layers"]
-    assert command(asr_new_speaker.main, asr_new_speaker.Config, [*arguments, "--out", str(tmp_path / "voice")]) == 0
+    arguments += ["--seconds", "2", "--methods", "unadapted", "input_layers"]
+    carried = [*arguments, "--carry", "sw", "--speakers", "fi-m1"]
+    assert command(asr_new_speaker.main, asr_new_speaker.Config, [*carried, "--out", str(tmp_path / "voice")]) == 0
     tables = json.loads((tmp_path / "voice" / "metrics.json").read_text())["tables"]
     assert {(row["case"], row["method"]) for row in tables["curve"]} == {
         (case, method) for case in ("speaker", "carried") for method in ("unadapted", "input_layers")
     }
+
+
+def test_a_voice_known_in_another_language_is_no_new_one(
+    run: Path, tiny_speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who is tested in Finnish is one of whom the checkpoint learned Swahili."""
+    corpus = tmp_path / tiny_speech.name
+    shutil.copytree(tiny_speech, corpus)
+    parts = json.loads((run / "splits.json").read_text())["languages"]
+    speakers = {u.key: u.speaker for u in read(tiny_speech)}
+    trained, table = min(speakers[key] for key in parts["sw"]["train"]), (corpus / "metadata.csv").read_text()
+    for tested in {speakers[key] for key in parts["fi"]["test"]}:
+        table = table.replace(f",{tested}", f",{trained}")
+    (corpus / "metadata.csv").write_text(table)
+    arguments = ["--tiny", "--checkpoint", str(run), "--data", str(corpus), "--language", "fi", "--device", "cpu"]
+    arguments += ["--seconds", "2", "--methods", "head", "--out", str(tmp_path / "voice")]
+    assert command(asr_new_speaker.main, asr_new_speaker.Config, arguments) == 2
+    assert "trained on every speaker there" in capsys.readouterr().err
+    carried = [*arguments, "--carry", "sw", "--speakers", trained]
+    assert command(asr_new_speaker.main, asr_new_speaker.Config, carried) == 2
+    assert f"--carry sw: nothing of {trained} that is new to the checkpoint" in capsys.readouterr().err
 
 
 def test_students_stand_under_their_teacher(run: Path, tiny_speech: Path, tmp_path: Path) -> None:
@@ -141,6 +192,7 @@ def test_students_stand_under_their_teacher(run: Path, tiny_speech: Path, tmp_pa
     wanted = {row["language"]: row["cer"] for row in teachers if row["system"] == "shared_heads"}
     found = {row["language"]: row["cer"] for row in tables["error_rates"] if row["system"] == "teacher"}
     assert found == pytest.approx(wanted), "tested on the same clips"
+    assert heard_by(tmp_path / "soft_targets", ["fi"]) == heard_by(run, ["fi"]) != frozenset()
 
 
 def test_a_start_without_transcripts_stands_beside_none(tiny_speech: Path, tmp_path: Path) -> None:
@@ -336,7 +388,7 @@ def test_transcripts_on_one_side_only(tiny_speech: Path, tmp_path: Path) -> None
     assert tables["domains"][0].keys() >= {"case", "seed", "source_error", "target_error", "target_low", "target_high",
                                            "selected_by", "a_distance_before", "a_distance_after"}  # fmt: skip
     assert "Both domains" in (tmp_path / "report.html").read_text()
-    assert len(heard_by(tmp_path / "checkpoint", "fi")) > 10, "nobody takes them for strangers afterwards"
+    assert len(heard_by(tmp_path / "checkpoint", ["fi"])) > 10, "nobody takes them for strangers afterwards"
     assert ctc.load(tmp_path / "checkpoint").languages == ("fi",)
 
 

@@ -13,7 +13,11 @@ from speech_tl.data.manifest import Utterance
 from speech_tl.data.preparation import Language, by_language, prepare
 from speech_tl.errors import InputError
 from speech_tl.evaluate import evaluate
+from speech_tl.flags import check_phones
 from speech_tl.models import ctc
+from speech_tl.models.ctc_config import PHONE_HEAD
+from speech_tl.phonology.sounds import PHONES
+from speech_tl.phonology.units import Units
 from speech_tl.systems import Settings, fit_short_clips, learn_to_tell_languages, train, untrained
 from speech_tl.training.loop import Plan
 
@@ -219,3 +223,13 @@ def test_ridges_tell_a_low_tone_from_a_high_one(data: dict[str, Language]) -> No
         assert [result.hypothesis for result in evaluation.results] == ["low", "high"]
     assert untrained_model.training, "as it was"
     assert not mfcc_ridge(data).results, "sentences have no word classifier"
+
+
+def test_phones_need_a_head_for_the_sounds_of_all_languages() -> None:
+    words = Units.from_texts(["ja"])
+    for sounds, told in (({}, "without phones"), ({PHONE_HEAD: words}, "on sounds of its own")):
+        model = ctc.build("tiny", {"fi": words, **sounds}, rate_of={"fi": 8000})
+        check_phones((), model, where=Path("run"))
+        with pytest.raises(InputError, match=f"--phones fi=ipa: run was trained {told}"):
+            check_phones(("fi=ipa",), model, where=Path("run"))
+    check_phones(("fi=ipa",), ctc.build("tiny", {"fi": words, PHONE_HEAD: PHONES}), where=Path("run"))

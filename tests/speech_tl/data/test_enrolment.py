@@ -33,6 +33,13 @@ def test_unheard_texts_are_tested_on() -> None:
     assert len(session.test) == 10
 
 
+def test_what_nobody_transcribed_is_learned_from_first() -> None:
+    own = [utterance("a", text, at) for at, text in enumerate(("yksi", "kaksi", "", "kolme", ""))]
+    (session,) = sessions(own, seconds=2)
+    assert [each.text for each in session.enrolment] == ["", ""]
+    assert sorted(each.text for each in session.test) == ["kaksi", "kolme", "yksi"]
+
+
 def test_recordings_of_nobody() -> None:
     with pytest.raises(InputError, match="do not say who speaks: add a column speaker_id"):
         sessions([utterance("", "yksi", 0)], seconds=3)

@@ -94,6 +94,10 @@ def test_a_column_beside_keeps_the_old_one_to_the_bit(model: ctc.MultilingualCTC
     assert ctc.layer_groups(grown, "spa")["encoder.0"] is grown.older.encoder.blocks[0]
     with pytest.raises(InputError, match="'spa' is of an older column, which is frozen"):
         add_symbols(grown, "spa", Units.from_texts(["uy"]))
+    with pytest.raises(InputError, match="'spa' is of an older column, which is frozen"):
+        grown.losses(
+            AUDIO, SAMPLES, "spa", targets=torch.ones(len(AUDIO), 1).long(), target_lengths=SAMPLES.clamp(max=1)
+        )
     names = [name for name, weight in grown.named_parameters() if weight.requires_grad]
     assert not any(name.startswith("older.") for name in names)
     assert any("lateral.up" in name for name in names)

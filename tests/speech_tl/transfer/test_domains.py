@@ -9,7 +9,7 @@ from torch import nn
 
 from speech_tl.transfer.adversarial import DomainClassifier, domain_loss, fooling_loss, ramp, reverse
 from speech_tl.transfer.discrepancy import coral, matching, mmd
-from speech_tl.transfer.reweighting import effective_size, weights
+from speech_tl.transfer.reweighting import weights
 from speech_tl.transfer.selection import entropy, evenly, mutual_information, soft_neighbourhood_density
 
 
@@ -101,9 +101,14 @@ def test_what_looks_like_the_target_weighs_more() -> None:
     found = weights(source, random.normal(2, 1, (400, 1)))
     assert found.mean() == pytest.approx(1)
     assert found[200:].mean() > 5 * found[:200].mean()
-    assert 100 < effective_size(found) < 250, "of the 200 that lie there"
-    assert effective_size(np.ones(7)) == pytest.approx(7)
-    assert effective_size(np.array([1.0, 0, 0])) == 1
+
+
+def test_no_weight_is_above_the_cap() -> None:
+    """Six of 300 lie where the target is: alone they would have nearly all of the weight."""
+    random = np.random.default_rng(0)
+    source = np.concatenate([random.normal(-2, 1, (294, 1)), random.normal(4, 1, (6, 1))])
+    found = weights(source, random.normal(4, 1, (300, 1)), most=10)
+    assert (found.max(), found.mean()) == (pytest.approx(10), pytest.approx(1))
 
 
 def test_certainty_by_hand() -> None:
