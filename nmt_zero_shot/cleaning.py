@@ -10,7 +10,7 @@ import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from statistics import median
 
@@ -50,19 +50,17 @@ def clean(
     hub: str = "en",
     longest: int = 1000,
     ratio: float = 2.5,
-    identify: Callable[[Sequence[str]], Sequence[str]] | None = None,
     believed: bool = False,
 ) -> tuple[Corpus, Counter[str]]:
     """The corpus with clean training rows, and how many sentence pairs with the hub were left out for each reason.
 
     Texts are brought to NFC, without control characters and with single spaces. `empty`: no letter or digit;
-    `too long`: more than `longest` characters; `wrong language`: of another script or, to `identify`, in another
-    language; `copy`: the hub's text itself; `duplicate`: the pair came before; `length ratio`: more than `ratio` times
-    longer or shorter than usual beside the hub's text. Where a hub text is at fault its whole row goes. A row without
-    the hub is held against its first language.
+    `too long`: more than `longest` characters; `wrong language`: of another script; `copy`: the hub's text itself;
+    `duplicate`: the pair came before; `length ratio`: more than `ratio` times longer or shorter than usual beside the
+    hub's text. Where a hub text is at fault its whole row goes. A row without the hub is held against its first
+    language.
 
     Args:
-        identify: texts to the languages they are in.
         believed: whether texts are believed to be in the language they are named after (`check_labels`).
 
     Raises:
@@ -71,7 +69,7 @@ def clean(
     rows = [{language: fold(text) for language, text in row.items()} for row in corpus.train]
     if not believed:
         check_labels(rows)
-    faults = _faults(rows, longest, identify)
+    faults = _faults(rows, longest)
     usual = _usual_log_ratios(rows, hub)
     counts: Counter[str] = Counter()
     seen: set[tuple[str, str, str]] = set()
@@ -142,28 +140,17 @@ def check_labels(rows: Iterable[Row], *, texts: int = 1000) -> None:
             )
 
 
-def _faults(
-    rows: Sequence[Row], longest: int, identify: Callable[[Sequence[str]], Sequence[str]] | None
-) -> dict[tuple[int, str], str]:
+def _faults(rows: Sequence[Row], longest: int) -> dict[tuple[int, str], str]:
     """(row, language) -> what is wrong with that text alone."""
     faults: dict[tuple[int, str], str] = {}
-    told: list[tuple[int, str]] = []
     for i, row in enumerate(rows):
         for language, text in row.items():
             if not any(map(str.isalnum, text)):
                 faults[i, language] = "empty"
             elif len(text) > longest:
                 faults[i, language] = "too long"
-            elif len(text.encode()) >= TELLING:
-                if language in SCRIPTS and all(
-                    _own(_scripts(part), language) < OWN_SCRIPT for part in (text[:40], text)
-                ):
-                    faults[i, language] = "wrong language"
-                else:
-                    told.append((i, language))
-    if identify:
-        names = identify([rows[i][language] for i, language in told])
-        faults |= {place: "wrong language" for place, name in zip(told, names, strict=True) if name != place[1]}
+            elif language in SCRIPTS and len(text.encode()) >= TELLING and _elsewhere(text, language):
+                faults[i, language] = "wrong language"
     return faults
 
 
@@ -200,6 +187,11 @@ def _own(scripts: Counter[str], language: str) -> float:
     """The share of the letters that are of a language's scripts; 1 for a text without letters."""
     letters = scripts.total()
     return sum(scripts[script] for script in SCRIPTS[language].split()) / letters if letters else 1.0
+
+
+def _elsewhere(text: str, language: str) -> bool:
+    """Whether neither a text nor its beginning, which is sooner looked at, is in its language's scripts."""
+    return all(_own(_scripts(part), language) < OWN_SCRIPT for part in (text[:40], text))
 
 
 @functools.cache

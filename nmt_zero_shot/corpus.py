@@ -11,7 +11,7 @@ import random
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
@@ -44,11 +44,6 @@ class Corpus:
     notes: tuple[str, ...] = ()
     """How it was read and what was left out, for the report."""
 
-    @property
-    def languages(self) -> tuple[str, ...]:
-        parts = (self.train, self.valid, *self.tests.values())
-        return tuple(sorted({language for rows in parts for row in rows for language in row}))
-
 
 def divide(
     rows: Sequence[Row],
@@ -57,6 +52,7 @@ def divide(
     languages: Sequence[str] = (),
     condition: Literal["disjoint", "multiway"] = "disjoint",
     groups: Sequence[str] = (),
+    served: Mapping[Direction, Sequence[str]] | None = None,
     seed: int = 0,
 ) -> Bitexts:
     """The sentence pairs to train on, hub-x for every other language x; rows keep their order.
@@ -67,13 +63,15 @@ def divide(
             as far as the rows allow; `multiway`: a row serves every pair it has.
         groups: of a disjoint division: a label for each row; the k-th label is the k-th language's. Where near
             duplicates have different labels, only the rows of one are kept.
+        served: of a disjoint division: hub sentences that a model to go on from has learned in each pair; a cluster
+            with one of them serves that pair, or none.
 
     Raises:
         InputError: an unknown language or condition, labels that do not fit, a language left without a pair.
     """
     if condition not in ("disjoint", "multiway"):
         raise unknown_name("condition", condition, ("disjoint", "multiway"))
-    pairs = [(hub, other) for other in _others(rows, hub, languages)]
+    pairs = [(hub, other) for other in paired(rows, hub, languages)]
     able = _every(rows, pairs)
     if condition == "multiway":
         return _bitexts(rows, able)
@@ -87,7 +85,32 @@ def divide(
             )
         own = dict(zip(pairs, labels, strict=True))
         able = {pair: [row for row in able[pair] if groups[row] == own[pair]] for pair in pairs}
-    return _bitexts(rows, _deal(able, clusters([row.get(hub, "") for row in rows]), seed=seed))
+    numbers, taken = _beside([row.get(hub, "") for row in rows], served or {})
+    able = {pair: [row for row in own if taken.get(numbers[row], {pair}) == {pair}] for pair, own in able.items()}
+    if gone := ["-".join(pair) for pair, own in able.items() if not own]:
+        raise InputError(
+            f"every row that {', '.join(gone)} could learn from was trained in another pair before: give other data, "
+            "or call the run 'multiway'"
+        )
+    return _bitexts(rows, _deal(able, numbers, seed=seed))
+
+
+def paired(rows: Sequence[Row], hub: str, languages: Sequence[str]) -> list[str]:
+    """The languages that are paired with the hub: those named, or all of the rows.
+
+    Raises:
+        InputError: there are no rows, a language is not in them, or there is none beside the hub.
+    """
+    if not rows:
+        raise InputError("the corpus has no training rows, only sentences to test on; name one that has")
+    known = {language for row in rows for language in row}
+    for name in (hub, *languages):
+        if name not in known:
+            raise unknown_name("language", name, known, where="the training rows")
+    others = list(dict.fromkeys(name for name in languages or sorted(known) if name != hub))
+    if not others:
+        raise InputError(f"the training rows have {', '.join(sorted(known))}: no language to pair with the hub {hub!r}")
+    return others
 
 
 def bound(rows: Sequence[Row], trained: Bitexts, *, kind: Literal["fixed_total", "added"], seed: int = 0) -> Bitexts:
@@ -128,7 +151,7 @@ def hold_out(corpus: Corpus, *, hub: str = "en", sentences: int = 1000, seed: in
     """The corpus with a validation and a test part, each drawn from its training rows where the corpus has none.
 
     Whole clusters are drawn, so nothing like a held-out sentence is trained: `sentences` rows for a part, but at
-    most a twentieth of the corpus.
+    most a twentieth of the corpus. Runs of other seeds should hold out the same.
     """
     size = min(sentences, math.ceil(len(corpus.train) / 20))
     missing = [part for part, there in (("valid", corpus.valid), ("test", corpus.tests)) if not there]
@@ -144,7 +167,7 @@ def hold_out(corpus: Corpus, *, hub: str = "en", sentences: int = 1000, seed: in
         drawn[part] = []
         while order and len(drawn[part]) < size:
             drawn[part] += order.pop()
-    parts = {part: tuple(corpus.train[row] for row in sorted(own)) for part, own in drawn.items()}
+    parts = {part: tuple(filled(corpus.train[row] for row in sorted(own))) for part, own in drawn.items()}
     left = sorted(row for own in order for row in own)
     return replace(
         corpus,
@@ -154,6 +177,30 @@ def hold_out(corpus: Corpus, *, hub: str = "en", sentences: int = 1000, seed: in
         tests={"test": parts["test"]} if "test" in parts else corpus.tests,
         notes=(*corpus.notes, *(f"{part}: {len(rows)} rows drawn from training" for part, rows in parts.items())),
     )
+
+
+def filled(rows: Iterable[Row]) -> Iterator[Row]:
+    """Of rows that are scored, the texts that are there."""
+    texts = ({language: text for language, text in row.items() if text} for row in rows)
+    return (row for row in texts if row)
+
+
+def unlearned(corpus: Corpus, served: Mapping[Direction, Sequence[str]], *, hub: str = "en") -> Corpus:
+    """The corpus without validation and test rows whose hub sentence a model to go on from has learned, or nearly.
+
+    Raises:
+        InputError: nothing of a test set is left.
+    """
+    tests, notes = {}, []
+    for name, rows in {"valid": corpus.valid, **corpus.tests}.items():
+        labels, taken = _beside([row.get(hub, "") for row in rows], served)
+        tests[name] = tuple(row for row, label in zip(rows, labels, strict=True) if label not in taken)
+        if rows and not tests[name]:
+            raise InputError(f"all {len(rows)} rows of {name} were trained on before: give other data, or leave --init")
+        if lost := len(rows) - len(tests[name]):
+            notes.append(f"{lost} rows of {name} left out that were nearly trained on before")
+    valid = tests.pop("valid")
+    return replace(corpus, valid=valid, tests=tests, notes=(*corpus.notes, *notes))
 
 
 def untested(corpus: Corpus, *, hub: str = "en") -> Corpus:
@@ -245,20 +292,6 @@ def check_held_out(bitexts: Bitexts, directions: Iterable[Direction]) -> None:
                 )
 
 
-def _others(rows: Sequence[Row], hub: str, languages: Sequence[str]) -> list[str]:
-    """The languages that are paired with the hub."""
-    if not rows:
-        raise InputError("the corpus has no training rows, only sentences to test on; name one that has")
-    known = {language for row in rows for language in row}
-    for name in (hub, *languages):
-        if name not in known:
-            raise unknown_name("language", name, known, where="the training rows")
-    others = list(dict.fromkeys(name for name in languages or sorted(known) if name != hub))
-    if not others:
-        raise InputError(f"the training rows have {', '.join(sorted(known))}: no language to pair with the hub {hub!r}")
-    return others
-
-
 def _every(rows: Sequence[Row], pairs: Iterable[Direction]) -> dict[Direction, list[int]]:
     """Pair -> the rows that have both of its texts."""
     able = {pair: [i for i, row in enumerate(rows) if row.get(pair[0]) and row.get(pair[1])] for pair in pairs}
@@ -293,6 +326,18 @@ def _bitexts(rows: Sequence[Row], dealt: Mapping[Direction, Sequence[int]]) -> B
             "or fewer languages"
         )
     return {pair: tuple((rows[i][pair[0]], rows[i][pair[1]]) for i in own) for pair, own in dealt.items()}
+
+
+def _beside(
+    sentences: Sequence[str], served: Mapping[Direction, Sequence[str]]
+) -> tuple[list[int], dict[int, set[Direction]]]:
+    """The clusters of the sentences, and which pairs each cluster has served."""
+    old = [(pair, sentence) for pair, own in served.items() for sentence in own]
+    labels = clusters([*sentences, *(sentence for _, sentence in old)])
+    taken: dict[int, set[Direction]] = defaultdict(set)
+    for label, (pair, _) in zip(labels[len(sentences) :], old, strict=True):
+        taken[label].add(pair)
+    return labels[: len(sentences)], dict(taken)
 
 
 def _labelled(bitexts: Bitexts, language: str) -> dict[Direction, dict[int, str]]:

@@ -5,15 +5,16 @@ beside the pivot through the hub and beside a copy of the source: BLEU and chrF,
 and whether direct and pivot can be told apart (Johnson et al., 2017; Arivazhagan et al., 2019).
 """
 
+import contextlib
 import json
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from nmt_zero_shot import language_id
 from nmt_zero_shot.corpus import Corpus, Direction, Row
@@ -44,7 +45,8 @@ def evaluate(
 ) -> Evaluation:
     """The translations of (the first `most`) `rows` in every direction, under the system's `name`.
 
-    Where no row of a direction has a reference, its translations are also translated back. Besides there are the way
+    Where no row of a direction has a reference, its translations, the pivot's too, are also translated back directly.
+    Besides there are the way
     through the hub, under the name `pivot` (empty: not asked for), and beside the direct system a copy of the source.
 
     Raises:
@@ -88,6 +90,17 @@ def evaluate(
     return Evaluation(tuple(results))
 
 
+def identifier_rows(identify: Identifier, tests: Mapping[str, Sequence[Row]]) -> list[TableRow]:
+    """The identifier's own error on the references, in percent: what an off-target rate cannot be below."""
+    found: list[TableRow] = []
+    for test, rows in tests.items():
+        texts = {name: [row[name] for row in rows if name in row] for name in _languages(rows)}
+        known = {name: own for name, own in texts.items() if name in identify.languages}
+        told = identify.errors(known)
+        found += [{"test": test, "language": name, "error": told[name], "texts": len(known[name])} for name in known]
+    return found
+
+
 @dataclass(frozen=True)
 class Config:
     checkpoint: Path
@@ -102,8 +115,8 @@ class Config:
     """`test`: the data's own test sets; `all`: every row, those of the training part too."""
     tests: tuple[str, ...] = ()
     """Only the test sets of these names."""
-    hub_language: str = "en"
-    """The language that every training pair had, and that the pivot goes through."""
+    hub_language: str | None = None
+    """The language that every training pair had, and that the pivot goes through; the run's own if none, or en."""
     beam: int = 5
     """Hypotheses kept at each step; 1 is greedy, the fastest."""
     restricted: bool = False
@@ -127,26 +140,21 @@ def main(config: Config) -> Report:
     system = load(
         config.checkpoint, engine=config.engine, beam=config.beam, restricted=config.restricted, device=device
     )
-    hub = config.hub_language if config.languages else None
-    corpora = {source: read(source, hub=hub, languages=config.languages) for source in config.data}
+    hub = config.hub_language or _hub(config.checkpoint)
+    needed = hub if config.languages else None
+    corpora = {source: read(source, hub=needed, languages=config.languages) for source in config.data}
     tests = _tests(config, corpora)
     directions = _directions(config, tests, system)
     identify = _identifier(config, corpora)
     remembered, evaluation = Remembered(system), Evaluation(())
-    errors: list[TableRow] = []
     found: list[TableRow] = []
     for test, rows in tests.items():
         present = {language: [row[language] for row in rows if language in row] for language in _languages(rows)}
         own = [direction for direction in directions if direction[0] in present]
-        evaluation += evaluate(remembered, rows, own, test=test, hub=config.hub_language, identify=identify)
-        if identify:
-            known = {language: texts for language, texts in present.items() if language in identify.languages}
-            told = identify.errors(known)
-            errors += [
-                {"test": test, "language": each, "error": told[each], "texts": len(known[each])} for each in known
-            ]
+        evaluation += evaluate(remembered, rows, own, test=test, hub=hub, identify=identify)
         asked = sorted({language for direction in own for language in direction if language in present})
-        found += _retrieval(system.codec, rows, asked, test=test, tag=config.hub_language)
+        found += _retrieval(system.codec, rows, asked, test=test, tag=hub)
+    errors = identifier_rows(identify, tests) if identify else []
     tables = {**evaluation.tables(), "identifier": errors, "retrieval": found}
     for name, lines in tables.items():
         if lines:
@@ -158,6 +166,17 @@ def main(config: Config) -> Report:
         written = json.dumps(report.metrics(), indent=1, ensure_ascii=False, allow_nan=False)
         files.write(config.out, written + "\n")
     return report
+
+
+def _hub(checkpoint: Path) -> str:
+    """The hub of the run that a checkpoint belongs to; en where nothing says so."""
+    folder = checkpoint.resolve()
+    for place in (folder, *list(folder.parents)[:3]):
+        with contextlib.suppress(OSError, ValueError):
+            stored: Any = json.loads((place / "config.json").read_text(encoding="utf-8"))
+            if isinstance(stored, dict) and "hub_language" in stored:
+                return str(stored["hub_language"])
+    return "en"
 
 
 def _tests(config: Config, corpora: Mapping[str, Corpus]) -> dict[str, Sequence[Row]]:
@@ -197,11 +216,7 @@ def _directions(config: Config, tests: Mapping[str, Sequence[Row]], system: Syst
     names = there | set(system.codec.languages)
     directions = []
     for pair in config.pairs.split(","):
-        halves = [(pair[:at], pair[at + 1 :]) for at, mark in enumerate(pair) if mark == "-"]
-        fitting = [half for half in halves if names.issuperset(half)] or halves[:1]
-        if not fitting or fitting[0][0] == fitting[0][1]:
-            raise _no_direction(pair)
-        source, target = fitting[0]
+        source, target = direction(pair, names)
         if source not in there:
             raise unknown_name("language", source, there, where="the test sets")
         system.codec.subwords.tag(target)
@@ -209,8 +224,17 @@ def _directions(config: Config, tests: Mapping[str, Sequence[Row]], system: Syst
     return directions
 
 
-def _no_direction(pair: str) -> InputError:
-    return InputError(f"--pairs {pair!r} is no direction; expected SOURCE-TARGET such as de-fr, or all")
+def direction(pair: str, languages: Collection[str]) -> Direction:
+    """SOURCE-TARGET as written on the command line, where a language's own code may have a hyphen (zh-TW-en).
+
+    Raises:
+        InputError: it is no direction.
+    """
+    halves = [(pair[:at], pair[at + 1 :]) for at, mark in enumerate(pair) if mark == "-"]
+    fitting = [half for half in halves if half[0] in languages and half[1] in languages] or halves[:1]
+    if not fitting or fitting[0][0] == fitting[0][1]:
+        raise InputError(f"--pair {pair!r} is no direction; expected SOURCE-TARGET such as de-fr")
+    return fitting[0]
 
 
 def _retrieval(codec: Codec, rows: Sequence[Row], languages: Sequence[str], *, test: str, tag: str) -> list[TableRow]:

@@ -60,7 +60,6 @@ def build(
     top_tags: int = 0,
     dropout: float = 0.1,
     attention_dropout: float = 0.1,
-    activation_dropout: float = 0.0,
     init: Initialisation = "glorot",
     tied: bool = True,
 ) -> ZeroShotNMT:
@@ -86,11 +85,7 @@ def build(
         )
     if not 0 <= top_tags <= layers:
         raise InputError(f"top_tags is {top_tags}: an encoder of size {size!r} has {layers} layers")
-    for name, share in (
-        ("dropout", dropout),
-        ("attention_dropout", attention_dropout),
-        ("activation_dropout", activation_dropout),
-    ):
+    for name, share in (("dropout", dropout), ("attention_dropout", attention_dropout)):
         if not 0 <= share < 1:
             raise InputError(f"{name} is {share:g}: expected a share of at least 0 and below 1, such as 0.1")
     config = ZeroShotConfig(
@@ -104,7 +99,7 @@ def build(
         decoder_attention_heads=heads,
         dropout=dropout,
         attention_dropout=attention_dropout,
-        activation_dropout=activation_dropout,
+        activation_dropout=0.0,
         encoder_layerdrop=0.0,
         decoder_layerdrop=0.0,
         tie_word_embeddings=tied,

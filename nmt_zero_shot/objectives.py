@@ -6,7 +6,7 @@ language (Lample et al., 2018; Gu et al., 2019), and the model's own translation
 sources for it (random online back-translation, Zhang et al., 2020).
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from random import Random
 from typing import Any
 
@@ -93,18 +93,7 @@ def contrast(left: Tensor, right: Tensor, *, temperature: float = 0.1) -> Tensor
     return (nn.functional.cross_entropy(scores, own) + nn.functional.cross_entropy(scores.T, own)) / 2
 
 
-def cosine(left: Tensor, right: Tensor) -> Tensor:
-    """1 - cos, the mean over rows. left, right: (B, D)."""
-    return 1 - nn.functional.cosine_similarity(left, right).mean()
-
-
-def alignment(
-    model: PreTrainedModel,
-    batch: TextBatch,
-    *,
-    distance: Callable[[Tensor, Tensor], Tensor] = contrast,
-    hidden: Tensor | None = None,
-) -> Tensor:
+def alignment(model: PreTrainedModel, batch: TextBatch, *, hidden: Tensor | None = None) -> Tensor:
     """How far apart the two sides of a pair are in encoder space, both read under the target's tag.
 
     Every `ALIGNED`-th pair of the batch counts: the other side of all of them would make a step a third longer.
@@ -113,7 +102,7 @@ def alignment(
         hidden = encode(model, batch.source, batch.source_mask)
     mask = batch.mirror_mask[::ALIGNED]
     mirror = encode(model, batch.mirror[::ALIGNED], mask)
-    return distance(pooled(hidden[::ALIGNED], batch.source_mask[::ALIGNED]), pooled(mirror, mask))
+    return contrast(pooled(hidden[::ALIGNED], batch.source_mask[::ALIGNED]), pooled(mirror, mask))
 
 
 def denoising(bitexts: Bitexts, *, share: float = 1.0, seed: int = 0) -> Bitexts:

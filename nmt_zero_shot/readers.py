@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from nmt_zero_shot.corpus import Corpus, Row
+from nmt_zero_shot.corpus import Corpus, Row, filled
 from speech_tl import hub as hugging_face
 from speech_tl.errors import InputError, unknown_name
 
@@ -74,9 +74,9 @@ def read(source: str | Path, *, hub: str | None = "en", languages: Sequence[str]
         if name not in known:
             raise unknown_name("language", name, known, where=where)
     keep = set(asked) if languages else known
-    train = [{language: text for language, text in row.items() if language in keep} for row in parts.pop("train", [])]
+    train = [_kept(row, keep) for row in parts.pop("train", [])]
     used = [i for i, row in enumerate(train) if len(row) > 1]
-    held = {part: _filled(parts[part], keep) for part in sorted(parts)}
+    held = {part: tuple(filled(_kept(row, keep) for row in parts[part])) for part in sorted(parts)}
     corpus = Corpus(
         train=tuple(train[i] for i in used),
         valid=held.pop("valid", ()),
@@ -86,10 +86,8 @@ def read(source: str | Path, *, hub: str | None = "en", languages: Sequence[str]
     return replace(corpus, notes=tuple(_notes(where, corpus)))
 
 
-def _filled(rows: Sequence[Row], keep: Collection[str]) -> tuple[Row, ...]:
-    """Of rows that are scored, the texts that are there."""
-    filled = ({language: text for language, text in row.items() if language in keep and text} for row in rows)
-    return tuple(row for row in filled if row)
+def _kept(row: Row, languages: Collection[str]) -> Row:
+    return {language: text for language, text in row.items() if language in languages}
 
 
 def _notes(where: str, corpus: Corpus) -> Iterator[str]:
@@ -134,9 +132,11 @@ def _as_moses(name: re.Match[str]) -> str:
 def _part(name: str) -> str:
     """`train`, `valid`, the name of a test set, or nothing: told from a file's name up to its first dot."""
     first = name.split(".")[0]
-    if first in ("dev", "val", "valid", "validation"):
+    if re.search(r"(?<![a-z])(news|dev)?test(s|set)?(?![a-z])", first.lower()):
+        return first
+    if re.match(r"(news)?(dev|val|valid|validation)(?![a-z])", first.lower()):
         return "valid"
-    return first if first == "train" or "test" in first else ""
+    return first if first == "train" else ""
 
 
 def _pair(name: str) -> tuple[str, ...]:
@@ -273,7 +273,7 @@ def _records(data: Any, wanted: Collection[str], where: str) -> Iterator[Row]:
     """Texts of a `translation` column, or of a column for each language: the wanted ones and those of two letters."""
     texts = [name for name, feature in data.features.items() if str(getattr(feature, "dtype", "")).endswith("string")]
     columns = [name for name in texts if name in wanted or (re.fullmatch("[a-z]{2}", name) and name != "id")]
-    if "translation" in data.column_names:
+    if "translation" in data.column_names and "translation" not in texts:
         records = data["translation"]
     elif len(columns) > 1:
         records = data.select_columns(columns)

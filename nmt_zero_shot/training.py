@@ -42,7 +42,8 @@ class Settings:
     size: str = "small"
     """tiny, small or base."""
     tags: Scheme = "decoder"
-    """Where the target's tag goes: source, both or decoder. An encoder that reads it learns when to copy."""
+    """Where the target's tag goes: source, both or decoder, or as m2m and mbart have it. An encoder that reads it
+    learns when to copy."""
     norm: Norm = "pre"
     """Layer norm before (pre) or after (post) each sublayer."""
     middle_residual: bool = True
@@ -73,6 +74,8 @@ class Settings:
             raise InputError(
                 f"denoise is {self.denoise:g}: expected a share from 0 (none) to 1 (as many sentences as pairs)"
             )
+        if not 0 <= self.smoothing < 1:
+            raise InputError(f"smoothing is {self.smoothing:g}: expected a share from 0 (none) to below 1, such as 0.1")
 
     def plain(self) -> Self:
         """The usual model of the same size, without what is there for pairs never trained."""

@@ -64,7 +64,7 @@ class ByteDropout(torch.autograd.Function):
     def forward(ctx: Any, values: Tensor, p: float) -> Tensor:
         count = values.numel()
         words = torch.randint(-(2**63), 2**63 - 1, ((count + 7) // 8,))
-        dropped = round(p * 256)
+        dropped = min(255, round(p * 256))
         kept = words.view(torch.uint8)[:count].view(values.shape) >= dropped
         scales = kept.to(values.dtype).mul_(256 / (256 - dropped))
         ctx.save_for_backward(scales)

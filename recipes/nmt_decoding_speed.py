@@ -26,6 +26,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from nmt_zero_shot import export, readers
+from nmt_zero_shot.evaluate import direction
 from nmt_zero_shot.lengths import batches, twice
 from nmt_zero_shot.metrics import score
 from nmt_zero_shot.model import Translator, load
@@ -46,8 +47,6 @@ class Config:
     """A corpus with a test set: aligned text files, TSV, TMX, Multi30k's folder or hub:NAME:CONFIG."""
     pair: str = "de-fr"
     """The direction to translate, SOURCE-TARGET."""
-    hub_language: str = "en"
-    """A language that the data have."""
     beams: tuple[int, ...] = (1, 5)
     """Hypotheses kept in the search; 1 is greedy."""
     sentences: int = 200
@@ -61,12 +60,12 @@ class Config:
 def main(config: Config) -> Report:
     began = time.monotonic()
     torch.set_num_threads(1)
-    source, dash, target = config.pair.partition("-")
-    if not dash:
-        raise InputError(f"--pair {config.pair!r} is no direction; expected SOURCE-TARGET such as de-fr")
+    if min(config.sentences, config.rounds, *config.beams, len(config.beams)) < 1:
+        raise InputError("--sentences, --rounds and every one of --beams: expected 1 or more")
 
     # Data
-    found = readers.read(config.data, hub=config.hub_language)
+    found = readers.read(config.data, hub=None)
+    source, target = direction(config.pair, {name for rows in found.tests.values() for row in rows for name in row})
     rows = [row for row in next(iter(found.tests.values()), ()) if source in row and target in row]
     if not rows:
         raise InputError(f"{config.data} has no test sentence in both {source} and {target}; give another --pair")

@@ -23,8 +23,9 @@ from itertools import permutations
 from pathlib import Path
 from typing import Literal
 
-from nmt_zero_shot import cleaning, corpus, figures, grammar, language_id, readers, subwords
-from nmt_zero_shot.evaluate import evaluate
+from nmt_zero_shot import cleaning, corpus, figures, grammar, language_id, lineage, readers, subwords
+from nmt_zero_shot.evaluate import evaluate, identifier_rows
+from nmt_zero_shot.language_id import Identifier
 from nmt_zero_shot.model import Translator, load
 from nmt_zero_shot.results import Evaluation
 from nmt_zero_shot.retrieval import retrieval_rows
@@ -104,27 +105,38 @@ def main(config: Config) -> Report:
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
     if config.add_languages and not config.init:
         raise InputError(f"--add-languages {' '.join(config.add_languages)}: to what? name a checkpoint with --init")
-    if config.init and config.out.resolve() in (config.init.resolve(), *config.init.resolve().parents):
+    if config.init and (config.out.resolve() == (init := config.init.resolve()) or _inside(init, config.out)):
         raise InputError(f"--out {config.out} would write over --init {config.init}: choose another folder")
+    if config.init and "plain" in config.rivals:
+        raise InputError("--rivals plain begins with random weights, which --init takes the place of: leave one out")
     if config.init and (useless := [name for name in OWN if getattr(config, name) != getattr(Config(), name)]):
         flags = ", ".join("--" + name.replace("_", "-") for name in useless)
         raise InputError(f"--init {config.init} brings its own model and vocabulary: leave out {flags}")
     if config.tiny:
         config = replace(config, size="tiny", steps=config.steps or 40, validate_every=20, beam=1)
-    if config.test_sentences < 1:
-        raise InputError(f"--test-sentences {config.test_sentences}: expected 1 or more")
+    if config.languages and set(config.languages) == {config.hub_language}:
+        raise InputError(f"--languages {config.hub_language}: the hub alone; name the others, or none for all")
+    if min(config.test_sentences, config.beam) < 1:
+        raise InputError(f"--test-sentences {config.test_sentences} --beam {config.beam}: expected 1 or more")
 
     # Data
     hub = config.hub_language
-    found, pairs, valid = _divided(config)
+    before = lineage.load(config.init) if config.init else None
+    found, pairs, valid = _divided(config, before or {})
     languages = [hub, *(other for _, other in pairs)]
     directions = list(permutations(languages, 2))
-    if "zero_resource" in config.rivals and len(pairs) < 2:
-        raise InputError("--rivals zero_resource learns pairs never trained, and with one language there is none")
+    if len(pairs) < 2 and (unseen := [name for name in config.rivals if name != "plain"]):
+        raise InputError(f"--rivals {' '.join(unseen)}: pairs never trained, of which there are none with one language")
+    bounds = {
+        name: corpus.bound(found.train, pairs, kind=BOUNDS[name], seed=config.seed)
+        for name in config.rivals
+        if name in BOUNDS
+    }
     if config.condition == "disjoint":
         corpus.check_held_out(pairs, [direction for direction in directions if hub not in direction])
     sizes = (f"{a}-{b}: {len(sentences)} sentence pairs" for (a, b), sentences in pairs.items())
-    notes = (*found.notes, f"condition: {config.condition}", *sizes)
+    known = "" if before is not None or not config.init else f", but for what {config.init} was trained on: unknown"
+    notes = (*found.notes, f"condition: {config.condition}{known}", *sizes)
     print("\n".join(notes), file=sys.stderr)
 
     # Model
@@ -140,6 +152,7 @@ def main(config: Config) -> Report:
     # Train
     if configuration.begin(config, config.out, resume=config.resume, free=EVALUATED):
         language_id.save(identify, config.out / language_id.FILE)
+        lineage.save(lineage.served(pairs, before=before), config.out)
     fitted = partial(train, valid=valid, seed=config.seed, resume=config.resume)
     trained = fitted("zero_shot", start, pairs, settings=config, plan=plan, folder=config.out)
     plan = replace(plan, minutes=None, steps=trained.history.steps)
@@ -153,8 +166,7 @@ def main(config: Config) -> Report:
             quarter = replace(plan, steps=max(1, trained.history.steps // 4))
             rivals.append(further(load(config.out), pairs, settings=config, plan=quarter, back_translate=0.5))
         else:
-            seen = corpus.bound(found.train, pairs, kind=BOUNDS[name], seed=config.seed)
-            rivals.append(further(fresh(config), seen, settings=config, plan=plan))
+            rivals.append(further(fresh(config), bounds[name], settings=config, plan=plan))
 
     # Evaluate
     search = partial(in_torch, beam=config.beam, restricted=config.restricted)
@@ -168,7 +180,7 @@ def main(config: Config) -> Report:
         for rival in rivals:
             pivot = "" if rival.name in BOUNDS else f"{rival.name}_pivot"
             evaluation += asked(search(rival.translator), name=rival.name, pivot=pivot)
-    return _report(config, (trained, *rivals), evaluation, found.tests, languages, notes=notes, began=began)
+    return _report(config, (trained, *rivals), evaluation, found.tests, languages, identify, notes=notes, began=began)
 
 
 def _report(
@@ -177,6 +189,7 @@ def _report(
     evaluation: Evaluation,
     tests: Mapping[str, Sequence[corpus.Row]],
     languages: Sequence[str],
+    identify: Identifier,
     *,
     notes: tuple[str, ...],
     began: float,
@@ -184,6 +197,7 @@ def _report(
     translator, hub = systems[0].translator, config.hub_language
     measured = evaluation.tables()
     asked = partial(retrieval_rows, translator, languages=languages, tag=hub, most=config.test_sentences)
+    measured["identifier"] = identifier_rows(identify, tests)
     measured["retrieval"] = [row for test, rows in tests.items() for row in asked(rows, test=test)]
     measured["training"] = [
         {
@@ -221,14 +235,25 @@ def _beginning(config: Config, texts: Mapping[str, Sequence[str]]) -> Callable[[
     return partial(untrained, subwords.train(texts, size=size, seed=config.seed), seed=config.seed)
 
 
-def _divided(config: Config) -> tuple[corpus.Corpus, corpus.Bitexts, corpus.Bitexts]:
-    """The corpus, cleaned and with its held-out parts, the pairs to train on, and those to choose a checkpoint by."""
+def _inside(folder: Path, other: Path) -> bool:
+    """Whether one of two folders holds the other."""
+    return folder.resolve() in other.resolve().parents or other.resolve() in folder.resolve().parents
+
+
+def _divided(config: Config, before: lineage.Served) -> tuple[corpus.Corpus, corpus.Bitexts, corpus.Bitexts]:
+    """The corpus, cleaned and with its held-out parts, the pairs to train on, and those to choose a checkpoint by.
+
+    Args:
+        before: what --init was trained on.
+    """
     hub = config.hub_language
     if config.data:
         found = readers.read(config.data, hub=hub, languages=config.languages)
     else:
         found = grammar.generate(sentences=600, valid=40, test=40) if config.tiny else grammar.generate()
-    found = corpus.untested(corpus.hold_out(found, hub=hub, seed=config.seed), hub=hub)
+    corpus.paired(found.train, hub, config.languages)  # refused before anything is cleaned
+    found = corpus.unlearned(corpus.hold_out(found, hub=hub), before, hub=hub)
+    found = corpus.untested(found, hub=hub)
     found, _ = cleaning.clean(found, hub=hub, believed=config.believed)
     for name in config.tests:
         if name not in found.tests:
@@ -240,6 +265,7 @@ def _divided(config: Config) -> tuple[corpus.Corpus, corpus.Bitexts, corpus.Bite
         languages=config.languages,
         condition=config.condition,
         groups=found.groups,
+        served=before,
         seed=config.seed,
     )
     return found, pairs, corpus.validation(found.valid, pairs)

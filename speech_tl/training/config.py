@@ -49,7 +49,8 @@ def command(main: Callable[[C], object], config_type: type[C], argv: Sequence[st
     except InputError as error:
         return _refuse(str(error))
     except KeyboardInterrupt as interrupt:
-        print(str(interrupt) or "interrupted; run again with --resume to continue", file=sys.stderr)
+        again = "; run again with --resume to continue" if "--resume" in _flags(config_type) else ""
+        print(str(interrupt) or f"interrupted{again}", file=sys.stderr)
         return 130
     except OSError as error:
         if error.errno == errno.EPIPE:  # whoever read our output has had enough
@@ -209,8 +210,13 @@ def _take_config(argv: list[str]) -> tuple[list[str], Path | None]:
 
 
 def _flags(config_type: type[Any]) -> list[str]:
-    names = [field.name.replace("_", "-") for field in dataclasses.fields(config_type)]
-    return [f"--{name}" for name in [*names, "config", "help"]]
+    """Every flag under the name that it has on the command line."""
+    names = ["config", "help"]
+    for name, kind in typing.get_type_hints(config_type, include_extras=True).items():
+        said = getattr(kind, "__metadata__", ())  # of tyro: a name of its own, or that it is no flag
+        if tyro.conf.Positional not in said:
+            names.append(next((own for each in said if (own := getattr(each, "name", None))), name))
+    return [f"--{name.replace('_', '-')}" for name in names]
 
 
 def _one_line(panel: str) -> str:

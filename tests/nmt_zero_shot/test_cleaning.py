@@ -84,21 +84,6 @@ def test_a_bad_text_leaves_the_other_languages_of_its_row() -> None:
     assert counts == {"empty": 1 + 2}
 
 
-def test_an_identifier_is_asked_once_and_not_about_scraps() -> None:
-    asked: list[Sequence[str]] = []
-
-    def identify(texts: Sequence[str]) -> list[str]:
-        asked.append(texts)
-        return ["fr" if "quatre" in text else "de" if "Haus" in text else "en" for text in texts]
-
-    odd = {"en": "There are four houses.", "de": "Il y a quatre maisons."}
-    scrap = {"en": "Four.", "de": "quatre"}
-    cleaned, counts = clean(corpus(*GOOD, odd, scrap), identify=identify)
-    assert cleaned.train == (*GOOD, scrap)
-    assert counts == {"wrong language": 1}
-    assert len(asked) == 1
-
-
 def test_swapped_files_are_refused() -> None:
     swapped = [{"en": row["de"], "de": row["en"]} for row in GOOD]
     message = (
@@ -137,7 +122,7 @@ def test_every_two_languages_of_the_real_data_would_be_told_apart(shared_data: P
     whole = read(shared_data / "mt" / name)
     rows = (whole.train or whole.tests["newstest2019"])[:150]
     check_labels(rows)
-    for one, other in combinations([language for language in whole.languages if language != "zh-TW"], 2):
+    for one, other in combinations(sorted(rows[0].keys() - {"zh-TW"}), 2):
         with pytest.raises(InputError, match=f"texts of '{one}|texts of '{other}"):
             check_labels([{one: row[other], other: row[one]} for row in rows])
 

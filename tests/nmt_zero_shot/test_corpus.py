@@ -15,6 +15,7 @@ from nmt_zero_shot.corpus import (
     clusters,
     divide,
     hold_out,
+    unlearned,
     untested,
     validation,
 )
@@ -198,6 +199,35 @@ def test_a_corpus_without_a_test_set_gives_some_of_its_own() -> None:
     assert [rows[int(label)] for label in held.groups] == list(held.train)
     assert held.notes[-1].endswith("rows drawn from training")
     assert hold_out(held) is held
+
+
+def test_a_text_that_is_not_there_is_no_reference() -> None:
+    rows = [{"en": f"sentence number {i}", "de": "x" if i % 2 else ""} for i in range(100)]
+    held = hold_out(Corpus(tuple(rows), (), {}))
+    assert all(all(row.values()) for row in (*held.valid, *held.tests["test"]))
+    assert {len(row) for row in (*held.valid, *held.tests["test"])} == {1, 2}
+
+
+def test_what_served_a_pair_before_serves_no_other() -> None:
+    """Four of twelve sentences, one with a comma more, were German before: French and Czech share the others."""
+    before = {("en", "de"): ("ant ants", "bee, bees", "cow cows", "dog dogs")}
+    found = divide(MULTIPARALLEL, served=before)
+    german = {text for text, _ in found["en", "de"]}
+    others = {text for pair in (("en", "fr"), ("en", "cs")) for text, _ in found[pair]}
+    assert {"ant ants", "bee bees", "cow cows", "dog dogs"} <= german
+    assert len(german) + len(others) == 12 and not german & others
+    with pytest.raises(InputError, match="every row that en-fr could learn from was trained in another pair before"):
+        divide(MULTIPARALLEL[:4], languages=("de", "fr"), served=before)
+
+
+def test_what_was_trained_before_is_not_tested() -> None:
+    tests = {"test": ({"en": "One, two!", "de": "y"}, {"en": "p q r s t", "de": "z"})}
+    corpus = Corpus((), (), tests)
+    left = unlearned(corpus, {("en", "fr"): ("one two", "three")})
+    assert left.tests == {"test": ({"en": "p q r s t", "de": "z"},)}
+    assert left.notes == ("1 rows of test left out that were nearly trained on before",)
+    with pytest.raises(InputError, match="all 2 rows of test were trained on before: give other data"):
+        unlearned(corpus, {("en", "fr"): ("one two", "p q r s t")})
 
 
 def test_multi30k_in_thirds(shared_data: Path) -> None:

@@ -136,7 +136,7 @@ def test_rows_without_the_target_are_left_out_where_others_have_it() -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     corpus = generate(sentences=300, valid=5, test=12)
-    texts = {language: [row[language] for row in corpus.train] for language in corpus.languages}
+    texts = {language: [row[language] for row in corpus.train] for language in corpus.train[0]}
     pieces = subwords.train(texts, size=600)
     torch.manual_seed(0)
     save(build("tiny", pieces), pieces, folder / "checkpoint")
@@ -182,8 +182,8 @@ def test_a_language_that_the_test_set_has_not(run: Path, capsys: pytest.CaptureF
     [
         (["--pairs", "de-xx"], r"unknown language 'xx' in this vocabulary.*known: de, en, fr, ja, ko"),
         (["--pairs", "ko-de"], r"unknown language 'ko' in "),
-        (["--pairs", "de"], r"--pairs 'de' is no direction; expected SOURCE-TARGET such as de-fr"),
-        (["--pairs", "de-de"], r"--pairs 'de-de' is no direction"),
+        (["--pairs", "de"], r"--pair 'de' is no direction; expected SOURCE-TARGET such as de-fr"),
+        (["--pairs", "de-de"], r"--pair 'de-de' is no direction"),
         (["--tests", "tset"], r"unknown test set 'tset' in .*did you mean 'test'"),
         (["--beam", "0"], r"--beam 0: expected 1 \(greedy\) or more"),
         (["--hub-language", "it"], r"unknown language 'it'"),

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file
 
-from nmt_zero_shot import grammar
+from nmt_zero_shot import grammar, lineage
 from nmt_zero_shot import model as translation
 from recipes import (
     asr_distillation,
@@ -493,6 +493,7 @@ def test_nmt_zero_shot_puts_direct_beside_its_rivals(translated: Path) -> None:
         ("bound_fixed_total", 24),
     ]
     assert all(row["subwords_per_second"] > 100 for row in tables["training"])
+    assert {row["language"]: row["texts"] for row in tables["identifier"]} == dict.fromkeys(("en", "ja", "ko"), 40)
 
 
 def test_zero_resource_goes_on_from_the_zero_shot_model_on_its_own_translations(translated: Path) -> None:
@@ -506,14 +507,21 @@ def test_zero_resource_goes_on_from_the_zero_shot_model_on_its_own_translations(
     assert "back_translation" not in (translated / "log.txt").read_text()
 
 
-def test_a_trained_run_learns_one_more_language(translated: Path, tmp_path: Path) -> None:
+def test_a_trained_run_learns_one_more_language(
+    translated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = ["--tiny", "--init", str(translated), "--add-languages", "de", "--languages", "ja", "de"]
     arguments += ["--steps", "2", "--device", "cpu"]
     arguments += ["--restricted", "--test-sentences", "3", "--out", str(tmp_path / "on")]
-    assert command(nmt_zero_shot.main, nmt_zero_shot.Config, arguments) == 0
+    assert command(nmt_zero_shot.main, nmt_zero_shot.Config, arguments) == 2
+    assert "every row that en-de could learn from was trained in another pair before" in capsys.readouterr().err
+    assert command(nmt_zero_shot.main, nmt_zero_shot.Config, [*arguments, "--condition", "multiway"]) == 0
     grown = translation.load(tmp_path / "on")
     assert grown.languages == ("en", "ja", "ko", "de")
     assert grown.model.config.vocab_size == translation.load(translated).model.config.vocab_size + 1
+    before, after = (lineage.load(run) for run in (translated, tmp_path / "on"))
+    assert before and after and before.keys() < after.keys()
+    assert set(before["en", "ko"]) == set(after["en", "ko"]), "of what is not trained now nothing is forgotten"
     rows = json.loads((tmp_path / "on" / "metrics.json").read_text())["tables"]["pairs"]
     assert ("ja", "de", "direct") in {(row["source"], row["target"], row["system"]) for row in rows}
 

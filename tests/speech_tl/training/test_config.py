@@ -161,7 +161,7 @@ def test_a_wrong_command_line(argv: list[str], line: str, capsys: pytest.Capture
     ("raised", "code", "line"),
     [
         (InputError("unknown language 'bm'"), 2, "error: unknown language 'bm'\n"),
-        (KeyboardInterrupt(), 130, "interrupted; run again with --resume"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
         (KeyboardInterrupt("stopped after step 4"), 130, "stopped after step 4\n"),
         (
             OSError(errno.ENOSPC, "No space left on device", "runs/x"),
@@ -177,6 +177,18 @@ def test_how_a_command_ends(raised: BaseException, code: int, line: str, capsys:
 
     assert command(main, Config, []) == code
     assert capsys.readouterr().err.startswith(line)
+
+
+def test_who_can_go_on_is_told_how(capsys: pytest.CaptureFixture[str]) -> None:
+    @dataclass(frozen=True)
+    class Long(Config):
+        resume: bool = False
+
+    def main(config: Long) -> None:
+        raise KeyboardInterrupt
+
+    assert command(main, Long, []) == 130
+    assert capsys.readouterr().err == "interrupted; run again with --resume to continue\n"
 
 
 def test_our_own_errors_stay_errors() -> None:

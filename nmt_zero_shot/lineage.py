@@ -1,0 +1,50 @@
+"""Which hub sentences a model was trained on, kept beside it for whoever goes on from it.
+
+A run that continues (`--init`) divides and tests new rows; without this, a sentence that once served German may serve
+French, and the pair held out is one that the model has seen in all but name.
+"""
+
+import gzip
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from nmt_zero_shot.corpus import Bitexts, Direction
+from speech_tl import files
+from speech_tl.errors import InputError
+
+FILE = "trained_on.json.gz"
+Served = Mapping[Direction, tuple[str, ...]]
+"""(hub, other) -> the hub sentences that served the pair, each once."""
+
+
+def served(pairs: Bitexts, *, before: Served | None = None) -> Served:
+    """What was trained before, if anything, and now."""
+    found = {pair: dict.fromkeys(own) for pair, own in (before or {}).items()}
+    for pair, texts in pairs.items():
+        found.setdefault(pair, {}).update(dict.fromkeys(text for text, _ in texts))
+    return {pair: tuple(own) for pair, own in found.items()}
+
+
+def save(trained: Served, run: Path) -> None:
+    """Beside the run's checkpoint."""
+    texts = {"-".join(pair): [*pair, *own] for pair, own in trained.items()}
+    content = json.dumps(texts, ensure_ascii=False).encode()
+    files.write(run / FILE, gzip.compress(content, mtime=0))
+
+
+def load(checkpoint: Path) -> Served | None:
+    """Of RUN, RUN/systems/NAME or the checkpoint in either; None where nobody knows, as of a model from elsewhere.
+
+    Raises:
+        InputError: the file is not one that `save` wrote.
+    """
+    folder = checkpoint.resolve()
+    file = next((place / FILE for place in (folder, *list(folder.parents)[:3]) if (place / FILE).is_file()), None)
+    if file is None:
+        return None
+    try:
+        texts: dict[str, list[str]] = json.loads(gzip.decompress(file.read_bytes()))
+        return {(own[0], own[1]): tuple(own[2:]) for own in texts.values()}
+    except (OSError, EOFError, ValueError, LookupError, AttributeError) as error:
+        raise InputError(f"{file} cannot be read ({error}): copy the run again, or take it away") from None
