@@ -68,6 +68,8 @@ def main(config: Config) -> Report:
             raise unknown_name("language", code, data, where="--monolingual")
     settings, said = flags.settings(config, data)
     settings = replace(settings, adapters=config.adapters, draws=config.draws)
+    several = len(data) > 1
+    said = said if several else f"{said}; one language: nothing to share, the model is its own baseline"
     notes = (*(language.description for language in data.values()), said)
     print("\n".join(notes), file=sys.stderr)
 
@@ -82,7 +84,7 @@ def main(config: Config) -> Report:
     shared = fitted("shared_heads", model, plan=plan, folder=config.out)
     plan = replace(plan, minutes=None, epochs=None, steps=shared.history.steps)
     together = {"shared_heads": shared}
-    if config.union:
+    if config.union and several:
         model = untrained(data, settings, seed=config.seed, shared=union_of(data))
         together["union_head"] = fitted("union_head", model, plan=plan, folder=config.out / "systems/union")
     sizes = [len(language.train) for language in data.values()]
@@ -99,8 +101,8 @@ def main(config: Config) -> Report:
             resume=config.resume,
         )
         for code, share in zip(data, shares, strict=True)
-        if code in (config.monolingual or data)
-    }
+        if several and code in (config.monolingual or data)
+    } or dict.fromkeys(data, shared)
 
     # Evaluate
     return _report(config, data, together, alone, notes=notes, began=began)

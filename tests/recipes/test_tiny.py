@@ -453,6 +453,16 @@ def test_a_finished_run_is_not_trained_again(run: Path, capsys: pytest.CaptureFi
     assert after == [row for row in before if row["system"] != "union_head"]
 
 
+def test_one_language_is_trained_once(tiny_speech: Path, tmp_path: Path) -> None:
+    arguments = ["--tiny", "--data", str(tiny_speech), "--languages", "it", "--device", "cpu", "--out", str(tmp_path)]
+    assert command(asr_multilingual.main, asr_multilingual.Config, arguments) == 0
+    tables = json.loads((tmp_path / "metrics.json").read_text())["tables"]
+    assert [row["system"] for row in tables["error_rates"]] == ["shared_heads", "monolingual"]
+    assert {row["cer"] for row in tables["error_rates"]} == {tables["error_rates"][0]["cer"]}
+    assert tables["differences"][0]["cer_difference"] == 0
+    assert not (tmp_path / "systems").exists()
+
+
 @pytest.fixture(scope="module")
 def translated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "zero_shot"
