@@ -10,10 +10,11 @@ before speech_tl and one half after, so that a change in the machine's mood hits
 Four training speakers, theo held out, 200 CPU-seconds each (7 CPU-minutes a run), commit 7024a45 beside another run,
 seeds 0, 1, 2: speech_tl has 13.4, 9.2, 10.0 % utterance error (mean 10.9) at 136 to 138 utterances per CPU-second,
 SpeechBrain 33.6, 36.4, 27.8 % (mean 32.6) at 84 to 87: 1.60 to 1.62 times as fast. The seconds become updates early on;
-on that machine they were 275 to 312 in the end, for both alike. SpeechBrain's rate, normalisation and augmentation
-(none: with its own it learnt too slowly) were chosen by training 60 CPU-seconds with theo absent and jackson held out;
-speech_tl has the settings of `asr_multilingual`, not tuned here. Both are tested on their weights of the best
-validation, speech_tl's averaged.
+on that machine they were 275 to 312 in the end, for both alike, of which SpeechBrain's schedule learns at its middle
+(its rate goes up once more there). SpeechBrain's rate, normalisation and augmentation (none: with its own it learnt too
+slowly) were chosen by training 60 CPU-seconds with theo absent and jackson held out; speech_tl has the settings of
+`asr_multilingual` but for bottlenecks, not tuned here. Both are tested on their weights of the best validation,
+speech_tl's averaged.
 """
 
 import copy
@@ -201,7 +202,7 @@ class SpeechBrain:
         return loss
 
     def train(self, *, until: float, total: float) -> None:
-        """On to so many CPU-seconds; the rate warms up by the step and falls to 0 at the total.
+        """On to so many CPU-seconds; the rate warms up by the step and falls to 0 at the total, as it is known now.
 
         The weights of the lowest character error on the validation clips are kept, of equal ones the last.
         """

@@ -34,7 +34,7 @@ from speech_tl.curves import Cell, advised, pictures, tables, telling
 from speech_tl.data.batches import Examples
 from speech_tl.data.clips import Clips
 from speech_tl.data.enrolment import Session, first_seconds, mark, sessions
-from speech_tl.data.manifest import Utterance, read
+from speech_tl.data.manifest import Utterance, check_names, read
 from speech_tl.data.preparation import divided
 from speech_tl.data.splits import is_word_list
 from speech_tl.data.text import normaliser
@@ -170,7 +170,9 @@ def main(config: Config) -> Report:
 
 
 def _read(data: Sequence[str], *, untranscribed: bool = False) -> list[Utterance]:
-    return [utterance for source in data for utterance in read(source, untranscribed=untranscribed)]
+    found = [utterance for source in data for utterance in read(source, untranscribed=untranscribed)]
+    check_names(found)
+    return found
 
 
 def _in_language(

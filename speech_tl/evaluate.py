@@ -22,7 +22,7 @@ from speech_tl.data import split_files
 from speech_tl.data.batches import frames_needed
 from speech_tl.data.clips import Clips
 from speech_tl.data.enrolment import mark
-from speech_tl.data.manifest import Utterance, read
+from speech_tl.data.manifest import Utterance, check_names, read
 from speech_tl.data.preparation import Division, divided
 from speech_tl.data.text import normaliser
 from speech_tl.device import chosen
@@ -169,6 +169,7 @@ def _chosen(config: Config, model: MultilingualCTC) -> dict[str, list[Utterance]
     for source in config.data:
         for language, utterances in grouped(read(source), lambda u: u.language).items():
             corpora.setdefault(language, []).append((source, utterances))
+    check_names(u for parts in corpora.values() for _, part in parts for u in part)
     for language in config.languages:
         if language not in corpora:
             raise unknown_name("language", language, corpora, where=" ".join(config.data))

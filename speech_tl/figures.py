@@ -43,8 +43,8 @@ def learning_curves(histories: Mapping[str, History]) -> list[Figure]:
 def alignment(model: MultilingualCTC, language: Language) -> list[Figure]:
     """A test clip's mel spectrogram in decibels, and the frames each symbol of its transcript was heard in.
 
-    The clip is the first whose text the head can write. The spectrogram is librosa's; where that is not installed
-    (a machine that trains on cached clips) there is none.
+    The clip is the first whose text the head can write. The spectrogram is librosa's; where that is not installed there
+    is none.
     """
     units = model.units(language.code)
     writable = [index for index, u in enumerate(language.test.utterances) if not units.missing(u.text)]

@@ -108,14 +108,15 @@ class Training(Run):
     temperature: float = 2.0
     """Languages are drawn in proportion to size^(1/temperature)."""
     batch_seconds: float = 32.0
-    """Padded seconds of audio in a batch."""
+    """Seconds of audio in a batch, with the padding within a draw; what joins the draws of several languages to one
+    batch pads them to the longest."""
     batch_clips: int = 16
     """Most utterances in a batch."""
 
 
 def _check_seeds(*seeds: int) -> None:
-    if wrong := [seed for seed in seeds if seed < 0]:
-        raise InputError(f"--seed {wrong[0]}: expected a whole number of at least 0")
+    if wrong := [seed for seed in seeds if not 0 <= seed < 2**32]:
+        raise InputError(f"--seed {wrong[0]}: expected a whole number of at least 0 and below 2^32")
 
 
 def check_named(**lists: Sized) -> None:
@@ -208,4 +209,5 @@ def plan(flags: Training) -> Plan:
         validate_every=flags.validate_every,
         average=0.99,
     )
-    return replace(whole, minutes=None, steps=flags.steps or 20, validate_every=10) if flags.tiny else whole
+    few = replace(whole, minutes=None, epochs=None, steps=flags.steps or 20, validate_every=10)
+    return few if flags.tiny else whole

@@ -5,6 +5,7 @@ language and the union head are `untrained` and `train` with other arguments.
 """
 
 import math
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -147,6 +148,8 @@ def train(
         validated: False keeps the last model, for one whose errors without a lexicon say little.
     """
     print(f"training {name} on {', '.join(data)} in {folder}", file=sys.stderr, flush=True)
+    if not resume and leads():
+        shutil.rmtree(folder / "checkpoint", ignore_errors=True)  # of a run that was there before
     seed_everything(seed)
     streams = Streams(seed)
     batches = mixed_batches(data, model, settings, generator=streams.generator("batches"))
@@ -194,6 +197,8 @@ def mixed_batches(
     Raises:
         InputError: a batch has less than one draw, or a clip is longer than a whole batch.
     """
+    if not 0 < settings.batch_seconds < math.inf:
+        raise InputError(f"--batch-seconds {settings.batch_seconds:g}: expected a number above 0")
     if settings.draws < 1:
         raise InputError(f"--draws {settings.draws}: expected 1 (one language in a batch) or more")
     alike = len({(d.train.sample_rate, bool(d.pronunciations)) for d in data.values()}) == 1

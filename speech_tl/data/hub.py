@@ -7,6 +7,7 @@ the encoded bytes instead, which are written to a cache file once and then read 
 import hashlib
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 TEXT = ("text", "sentence", "transcription", "transcript", "raw_transcription", "normalized_text")
 SPEAKER = ("speaker_id", "client_id", "speaker")
 LANGUAGE = ("language", "locale", "lang")
+CODE = re.compile(r"[A-Za-z]{2,3}([-_]\w+)*")
+"""What a language column has to hold, to be believed against the configuration's name: `sw`, and not `Swahili`."""
 SPLITS = ("train", "validation", "valid", "dev", "test")
 
 
@@ -27,6 +30,7 @@ def rows(spec: str, *, cache: Path | None = None) -> Iterator[Row]:
     """Rows of `NAME:CONFIG`: a hub dataset, a local dataset folder, or what `save_to_disk` wrote."""
     name, config = parse(spec, example="google/fleurs:sw_ke")
     parts = _usable(load(name, config), spec)
+    place = f"{Path(name).name}:{config}" if config else Path(name).name
     folder = cache or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "speech_tl" / "hub"
     for split, part in parts.items():
         audio, text = _audio_column(part, spec), _column(part, TEXT)
@@ -36,17 +40,18 @@ def rows(spec: str, *, cache: Path | None = None) -> Iterator[Row]:
                 f"hub:{spec}: expected an audio column and one of {', '.join(TEXT)}; columns found: {found}"
             )
         speaker, language = _column(part, SPEAKER), _column(part, LANGUAGE)
-        used = {audio, text, speaker, language}
+        used = {audio, text, speaker, language, "start", "end"}  # times in a longer recording that is not here
         for number, item in enumerate(_undecoded(part, audio), start=1):
             where = f"hub:{spec}, {split} row {number}"
             cells = {k: _cell(v) for k, v in item.items() if k not in used}
             cells["text"] = _cell(item[text])
             if len(parts) > 1:
                 cells["split"] = split.split(".")[0]
-            cells["language"] = _cell(item[language]) if language else config or Path(name).name
+            said = _cell(item[language]) if language else ""
+            cells["language"] = said if CODE.fullmatch(said) else config or said or Path(name).name
             if speaker:
                 cells["speaker_id"] = _cell(item[speaker])
-            yield Row(where, _file(item[audio], folder, where), f"{Path(name).name}/{split}/{number}", cells)
+            yield Row(where, _file(item[audio], folder, where), f"{place}/{split}/{number}", cells)
 
 
 def _usable(parts: Mapping[str, Any], spec: str) -> Mapping[str, Any]:

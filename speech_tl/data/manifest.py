@@ -52,23 +52,34 @@ class Utterance:
         return (self.name or Path(self.audio).name) + times
 
 
-def read(
-    source: str | Path, *, cache: Path | None = None, check_audio: bool = True, untranscribed: bool = False
-) -> tuple[Utterance, ...]:
+def read(source: str | Path, *, cache: Path | None = None, untranscribed: bool = False) -> tuple[Utterance, ...]:
     """Every utterance of a corpus: a folder, one of its tables, or `hub:NAME:CONFIG`.
 
-    `cache` is where the hub's audio bytes are written. `check_audio=False` is for a machine that trains from
-    cached clips and has no audio files; duplicate rows are dropped with a warning in the log either way.
-    `untranscribed` takes rows whose text is empty.
+    `cache` is where the hub's audio bytes are written, `untranscribed` takes rows whose text is empty. Duplicate rows
+    are dropped with a warning in the log.
     """
     needed = ("language",) if untranscribed else ("text", "language")
     found = (_utterance(row, needed) for row in _rows(str(source), cache))
     utterances = _without_duplicates(found, source=str(source))
     if not utterances:
         raise InputError(f"{source}: no utterances")
-    if check_audio:
-        _check_audio(utterances, source=str(source))
+    _check_audio(utterances, source=str(source))
     return utterances
+
+
+def check_names(utterances: Iterable[Utterance]) -> None:
+    """Refuses two recordings that would be one in a split file: folders of one name, with files of one name.
+
+    Raises:
+        InputError: with the first such name and both rows.
+    """
+    first: dict[str, Utterance] = {}
+    for utterance in utterances:
+        other = first.setdefault(utterance.key, utterance)
+        if other is not utterance and other.audio != utterance.audio:
+            raise InputError(
+                f"{utterance.key} is the name of {other.audio} and of {utterance.audio}: folders need different names"
+            )
 
 
 def _rows(source: str, cache: Path | None) -> Iterator[Row]:

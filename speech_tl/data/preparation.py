@@ -12,9 +12,9 @@ from typing import TypeVar
 from speech_tl.data.batches import Examples
 from speech_tl.data.clips import Clips
 from speech_tl.data.corpora import split_arguments
-from speech_tl.data.manifest import Utterance, read
+from speech_tl.data.manifest import Utterance, check_names, read
 from speech_tl.data.pronunciations import pronunciations
-from speech_tl.data.splits import Split, is_word_list, split, subset
+from speech_tl.data.splits import Split, apart, is_word_list, joined, split, subset
 from speech_tl.data.text import Normaliser, normaliser
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.phonology.sounds import PHONES
@@ -78,7 +78,6 @@ def prepare(
     phones: Mapping[str, str] | None = None,
     untested: bool = False,
     seed: int = 0,
-    cache: Path | None = None,
 ) -> dict[str, Language]:
     """Language code -> its recordings.
 
@@ -90,7 +89,6 @@ def prepare(
         train_minutes: language -> at most so much training speech, drawn by seed.
         phones: language -> where its pronunciations come from (`pronunciations`).
         untested: whether a language may have no other corpora than `division.train_only`, and so nothing to test.
-        cache: folder for decoded audio.
 
     Raises:
         InputError: a source cannot be read, a language or speaker is not in it, or nothing is left of one.
@@ -98,7 +96,7 @@ def prepare(
     division = division or Division()
     found: dict[str, list[tuple[str, tuple[Utterance, ...]]]] = {}
     for source in (*sources, *division.train_only):
-        utterances = read(source, cache=cache)
+        utterances = read(source)
         for code in sorted({utterance.language for utterance in utterances}):
             own = tuple(utterance for utterance in utterances if utterance.language == code)
             found.setdefault(code, []).append((source, own))
@@ -119,19 +117,23 @@ def prepare(
     for speaker in division.hold_out_speakers:
         if speaker not in speakers:
             raise unknown_name("speaker", speaker, speakers, where=", ".join(sources))
+    check_names(u for parts in found.values() for _, part in parts for u in part)
+    says = {code: normaliser(code) for code in languages or found}
+    wholes = {code: divided(found[code], division, normalise=say, seed=seed) for code, say in says.items()}
+    if division.split_file is None and not division.known_speakers:
+        wholes = apart(wholes)
     return {
         code: _language(
             code,
-            found[code],
-            division,
+            whole,
+            says[code],
+            only_trained_on=untested and all(source in division.train_only for source, _ in found[code]),
             sample_rate=_of(sample_rates, code) or 16000,
             train_minutes=_of(train_minutes, code),
             phones=(phones or {}).get(code),
-            untested=untested,
             seed=seed,
-            cache=cache,
         )
-        for code in languages or found
+        for code, whole in wholes.items()
     }
 
 
@@ -167,7 +169,7 @@ def divided(
     tested = [own for own in spoken if own[0] not in division.train_only]
     splits = [_one_corpus(*own, division, normalise=normalise, seed=seed) for own in tested]
     more = [utterance for source, own in spoken if source in division.train_only for utterance in own]
-    return _joined([*splits, *([_only_trained_on(more, splits)] if more else [])])
+    return joined([*splits, *([_only_trained_on(more, splits)] if more else [])])
 
 
 def _one_corpus(
@@ -208,43 +210,26 @@ def _only_trained_on(utterances: Sequence[Utterance], others: Sequence[Split]) -
 
 def _language(
     code: str,
-    parts: Sequence[tuple[str, tuple[Utterance, ...]]],
-    division: Division,
+    whole: Split,
+    say: Normaliser,
     *,
+    only_trained_on: bool,
     sample_rate: int,
     train_minutes: float | None,
     phones: str | None,
-    untested: bool,
     seed: int,
-    cache: Path | None,
 ) -> Language:
-    say = normaliser(code)
-    whole = divided(parts, division, normalise=say, seed=seed)
     if train_minutes is not None:
         note = f"{whole.note}; at most {train_minutes:g} minutes of training speech"
         whole = replace(whole, train=subset(whole.train, minutes=train_minutes, seed=seed), note=note)
-    only_trained_on = untested and all(source in division.train_only for source, _ in parts)
     for name in ("train",) if only_trained_on else ("train", "valid", "test"):
         if not getattr(whole, name):
             raise InputError(f"{code} has no utterances to {name} on after the split ({whole.note})")
     units = Units.from_texts(utterance.text for utterance in (*whole.train, *whole.valid))
-    train, valid, test = (Clips(part, sample_rate, cache=cache) for part in (whole.train, whole.valid, whole.test))
+    train, valid, test = (Clips(part, sample_rate) for part in (whole.train, whole.valid, whole.test))
     said = pronunciations((*whole.train, *whole.valid), phones, normalise=say) if phones else {}
     return Language(code, whole, units, say, train, valid, test, said)
 
 
 def _of(numbers: Mapping[str, T] | None, code: str) -> T | None:
     return (numbers or {}).get(code, (numbers or {}).get(""))
-
-
-def _joined(splits: Sequence[Split]) -> Split:
-    if len(splits) == 1:
-        return splits[0]
-    return Split(
-        train=tuple(u for part in splits for u in part.train),
-        valid=tuple(u for part in splits for u in part.valid),
-        test=tuple(u for part in splits for u in part.test),
-        kind=" + ".join(dict.fromkeys(part.kind for part in splits)),
-        note="; ".join(dict.fromkeys(part.note for part in splits)),
-        task="words" if all(part.task == "words" for part in splits) else "sentences",
-    )

@@ -8,8 +8,9 @@ run as JSON.
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from speech_tl.data import audio, split_files
@@ -29,6 +30,10 @@ TEST_SHARE = 0.2
 WORD_LIST = 200
 """A corpus of at most so many texts, each said three times on average, is a word list."""
 
+WORDS = 3
+"""Words of the median text of a word list: sentences that many speakers read are no commands."""
+VALID_SHARE = 0.1
+
 Utterances = tuple[Utterance, ...]
 
 
@@ -40,7 +45,7 @@ class Split:
     valid: Utterances
     test: Utterances
     kind: str
-    """`unseen speakers`, `single speaker`, `known speakers` or `speakers not given`."""
+    """`unseen speakers`, `single speaker`, `known speakers` or `speakers not given`; of several corpora, theirs."""
     note: str
     """How it was made and what was left out, for the report."""
     task: str
@@ -55,7 +60,6 @@ def split(
     test_speakers: int | None = None,
     split_file: str | Path | None = None,
     known_speakers: bool = False,
-    valid_share: float = 0.1,
     seed: int = 0,
     task: str | None = None,
     normalise: Callable[[str], str] | None = None,
@@ -63,7 +67,7 @@ def split(
     """Divide one language's utterances; the same arguments always give the same parts.
 
     The test set is, in this order: `split_file`, `hold_out_speakers`, the last `test_speakers` sorted
-    speakers, the corpus's own `split` column, or a seeded fifth of the speakers. Validation is `valid_share`
+    speakers, the corpus's own `split` column, or a seeded fifth of the speakers. Validation is a tenth
     of what remains, from every training speaker, unless the column names it. `task` None: told from how often
     texts recur.
     """
@@ -72,6 +76,8 @@ def split(
     texts = _spoken(utterances, say)
     task = task or ("words" if is_word_list(texts.values()) else "sentences")
     if split_file is not None:
+        if hold_out_speakers or train_speakers is not None or test_speakers is not None:
+            raise InputError(f"--split-file {split_file} says who trains and who is tested: leave out the other flags")
         return _labelled(
             *_from_file(Path(split_file), language, utterances), ("as in " + str(split_file),), task, texts
         )
@@ -92,10 +98,45 @@ def split(
             notes += (f"{dropped} training utterances dropped, their text occurs in test or validation",)
     else:
         notes += (f"word list: {len(set(texts.values()))} texts shared by the parts",)
-    if not valid and valid_share > 0:
-        pool, valid = _carve(pool, valid_share, texts if task == "sentences" else None, seed)
+    if not valid:
+        pool, valid = _carve(pool, VALID_SHARE, texts if task == "sentences" else None, seed)
         notes += (f"{len(valid)} training utterances kept for validation",)
     return _labelled(pool, valid, test, notes, task, texts)
+
+
+def joined(splits: Sequence[Split]) -> Split:
+    """One language's corpora, each divided for itself, as one: whom and what one of them tests, none trains on."""
+    if len(splits) == 1:
+        return splits[0]
+    strange = {speaker for part in splits for speaker in strangers(part)}
+    sentences = [part for part in splits if part.task == "sentences"]
+    tested = {u.text for part in sentences for u in part.test}
+    test = tuple(u for part in splits for u in part.test)
+    valid = tuple(u for part in splits for u in part.valid if u.speaker not in strange and u.text not in tested)
+    held = tested | {u.text for u in valid if sentences}
+    train = tuple(u for part in splits for u in part.train if u.speaker not in strange and u.text not in held)
+    notes = list(dict.fromkeys(part.note for part in splits))
+    if dropped := sum(len(part.train) + len(part.valid) for part in splits) - len(train) - len(valid):
+        notes.append(f"{dropped} dropped, of speakers (or namesakes) or texts tested in another corpus")
+    kind = " + ".join(dict.fromkeys(part.kind for part in splits))
+    return Split(train, valid, test, kind, "; ".join(notes), "sentences" if sentences else "words")
+
+
+def apart(splits: Mapping[str, Split]) -> dict[str, Split]:
+    """Languages that one encoder hears: who is tested as a stranger in one is trained on in none."""
+    found = {}
+    for code, own in splits.items():
+        strange = {speaker for other, split in splits.items() if other != code for speaker in strangers(split)}
+        train, valid = (tuple(u for u in part if u.speaker not in strange) for part in (own.train, own.valid))
+        dropped = len(own.train) + len(own.valid) - len(train) - len(valid)
+        note = f"{own.note}; {dropped} dropped, of speakers (or namesakes) tested in another language"
+        found[code] = replace(own, train=train, valid=valid, note=note) if dropped else own
+    return found
+
+
+def strangers(split: Split) -> set[str]:
+    """Its speakers who are tested and not trained on; those without a name are nobody."""
+    return {u.speaker for u in split.test} - {u.speaker for u in (*split.train, *split.valid)} - {""}
 
 
 def subset(utterances: Sequence[Utterance], *, minutes: float, seed: int = 0) -> Utterances:
@@ -264,11 +305,11 @@ def _labelled(
     """The parts under the kind they really are, whichever way they were made."""
     everyone = {u.speaker for part in (train, valid, test) for u in part}
     trained, tested = {u.speaker for u in (*train, *valid)}, {u.speaker for u in test}
-    language = next(iter((*train, *valid, *test))).language
+    language = next((f"{u.language}: " for u in (*train, *valid, *test)), "")
     for part, name in ((train, "train"), (test, "test")):
         if not part:
             raise InputError(
-                f"{language}: the {name} part is empty ({'; '.join(notes)}); choose other speakers or splits"
+                f"{language}the {name} part is empty ({'; '.join(notes)}); choose other speakers or splits"
             )
     if "" in everyone:
         kind = "speakers not given"
@@ -294,9 +335,10 @@ def _spoken(utterances: Sequence[Utterance], say: Callable[[str], str]) -> dict[
 
 
 def is_word_list(texts: Collection[str]) -> bool:
-    """Whether these, one for every utterance, are few that recur."""
+    """Whether these, one for every utterance, are few that recur, of a word or a few."""
     counts = Counter(texts)
-    return len(counts) <= WORD_LIST and counts.total() >= 3 * len(counts)
+    short = median([len(text.split()) for text in counts] or [0]) <= WORDS
+    return short and len(counts) <= WORD_LIST and counts.total() >= 3 * len(counts)
 
 
 def _one_language(utterances: Sequence[Utterance]) -> str:

@@ -377,8 +377,11 @@ def load(folder: Path | str, *, device: str = "cpu") -> MultilingualCTC:
     if vocabulary_digest(settings.get("symbols", {})) != settings.get("digest"):
         raise InputError(f"{folder}: the vocabulary is not the one this model was trained with; copy both again")
     try:
-        model: MultilingualCTC = MultilingualCTC.from_pretrained(folder, use_safetensors=True)
-    except Exception as error:  # safetensors, shapes and missing tensors each raise a class of their own
+        loaded: Any = MultilingualCTC.from_pretrained(folder, use_safetensors=True, output_loading_info=True)
+        model: MultilingualCTC = loaded[0]
+        if absent := sorted(loaded[1]["missing_keys"]):
+            raise InputError(f"it lacks {len(absent)} tensors, such as {absent[0]}")
+    except Exception as error:  # safetensors and shapes raise classes of their own
         reason = str(error).strip().splitlines()[-1]
         raise InputError(
             f"{folder / 'model.safetensors'} cannot be read ({reason}); copy the checkpoint again"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForCTC, PreTrainedConfig, PreTrainedModel
 
@@ -123,7 +124,9 @@ def pretrained(name: str) -> PreTrainedModel:
         inner.layerdrop = 0.0  # of few clips every layer is to learn, in all processes the same
         kind = AutoModelForCTC if whole else AutoModel
         model = kind.from_pretrained(name, config=config, use_safetensors=True, dtype=torch.float32)
-    except (OSError, KeyError) as error:
+    except InputError:
+        raise
+    except (OSError, KeyError, ValueError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
             f"no encoder in {name!r}: expected one of the sizes {', '.join(SIZES)}, or a folder or hub id with "

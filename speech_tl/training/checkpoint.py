@@ -72,7 +72,7 @@ def replace_folder(folder: Path) -> Iterator[Path]:
     The swap is two renames. If the process dies between them, the next `replace_folder` or `settle` finishes
     it.
     """
-    settle(folder)
+    _tidy(folder)
     new, old = _siblings(folder)
     new.mkdir(parents=True)
     try:
@@ -83,16 +83,21 @@ def replace_folder(folder: Path) -> Iterator[Path]:
             folder.rename(old)
         new.rename(folder)
     finally:
-        settle(folder)
+        _tidy(folder)
     _flush(folder.parent)
 
 
 def settle(folder: Path) -> None:
-    """Finish or undo what a killed `replace_folder` left: call it before reading such a folder."""
+    """Finish or undo what a `replace_folder` left that was killed between its renames: call it before reading."""
     new, old = _siblings(folder)
     if old.exists() and not folder.exists():
         (new if new.exists() else old).rename(folder)
-    for leftover in (new, old):
+
+
+def _tidy(folder: Path) -> None:
+    """Only who writes may: of what stands beside the folder, a reader cannot know whether somebody is writing it."""
+    settle(folder)
+    for leftover in _siblings(folder):
         if leftover.exists():
             shutil.rmtree(leftover)
 

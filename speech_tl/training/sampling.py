@@ -128,8 +128,7 @@ class GroupBatches(Iterator[tuple[str, tuple[int, ...]]]):
 
 def temperature_probabilities(sizes: Sequence[int], *, temperature: float) -> torch.Tensor:
     """p_i = n_i^(1/T) / sum_j n_j^(1/T): T = 1 draws as the data are, a large T all groups alike."""
-    powers = torch.tensor(sizes, dtype=torch.float64) ** (1 / temperature)
-    return powers / powers.sum()
+    return torch.softmax(torch.tensor(sizes, dtype=torch.float64).log() / temperature, 0)
 
 
 def check(lengths: Mapping[str, Sequence[int]], *, max_total: int, max_items: int, temperature: float) -> None:

@@ -32,49 +32,11 @@ def test_samples_are_exact(utterances: list[Utterance]) -> None:
     assert clips.hours == 15 / 10 / 3600
 
 
-def test_the_cache_gives_the_same_without_audio_or_decoder(utterances: list[Utterance], tmp_path: Path) -> None:
-    fresh = Clips(utterances, 10)
-    cached = Clips(utterances, 10, cache=tmp_path / "cache")
-    Path(utterances[0].audio).unlink()
-    program = (
-        "import sys; sys.modules['soundfile'] = sys.modules['soxr'] = None\n"
-        "from pathlib import Path\n"
-        "from speech_tl.data.clips import Clips\n"
-        "from speech_tl.data.manifest import Utterance\n"
-        "spans = [(0.0, 0.3), (5.0, 5.2), (9.0, None)]\n"
-        "u = [Utterance('/nowhere/ramp.wav', 'x', 'eng', 's', a, b) for a, b in spans]\n"
-        "clips = Clips(u, 10, cache=Path(sys.argv[1]))\n"
-        "print([(clips[i] * 32768).int().tolist() for i in range(3)])"
-    )
-    told = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "cache")], capture_output=True, text=True, check=True
-    )
-    expected = [(fresh[i] * 32768).int().tolist() for i in range(3)]
-    assert told.stdout.strip() == str(expected)
-    assert [(cached[i] * 32768).int().tolist() for i in range(3)] == expected
-    assert len(list((tmp_path / "cache").iterdir())) == 1
-
-
-def test_a_cache_cut_short_or_out_of_date_is_made_again(utterances: list[Utterance], tmp_path: Path) -> None:
-    Clips(utterances, 10, cache=tmp_path / "cache")
-    (file,) = (tmp_path / "cache").iterdir()
-    whole = file.read_bytes()
-    for content in (whole[:-2], b"", whole + b"\0\0"):
-        file.write_bytes(content)
-        assert Clips(utterances, 10, cache=tmp_path / "cache").lengths == [3, 2, 10]
-        assert file.read_bytes() == whole
-    soundfile.write(utterances[0].audio, np.arange(200, dtype=np.int16), 10)
-    assert Clips(utterances, 10, cache=tmp_path / "cache").lengths == [3, 2, 110]
-    assert Clips(utterances[:2], 10, cache=tmp_path / "cache").lengths == [3, 2]
-    assert Clips(utterances, 20, cache=tmp_path / "cache").lengths == [6, 4, 220]
-
-
-def test_a_bad_file_is_named_with_its_row_and_leaves_no_cache(tmp_path: Path) -> None:
+def test_a_bad_file_is_named_with_its_row(tmp_path: Path) -> None:
     (tmp_path / "bad.wav").write_text("not audio")
     bad = Utterance(str(tmp_path / "bad.wav"), "x", "eng", "s", where="metadata.csv, row 7")
     with pytest.raises(InputError, match=r"metadata\.csv, row 7: .*bad\.wav: not audio"):
-        Clips([bad], 16000, cache=tmp_path / "cache")
-    assert list((tmp_path / "cache").iterdir()) == []
+        Clips([bad], 16000)
 
 
 def test_full_scale_does_not_wrap(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_a_saved_dataset(tmp_path: Path, tone: Callable[..., Path]) -> None:
     made.save_to_disk(tmp_path / "saved")
     first, second = manifest.read(f"hub:{tmp_path / 'saved'}:ignored", cache=tmp_path / "cache")
     assert (first.text, first.speaker, first.language, first.extra) == ("a", "01", "nan", (("votes", "1"),))
-    assert second.key == "saved/train/2"
+    assert second.key == "saved:ignored/train/2"
     assert len(audio.read(second.audio, sample_rate=16000)) == 3200
     assert Path(second.audio).parent == tmp_path / "cache"
     before = Path(second.audio).stat().st_mtime_ns

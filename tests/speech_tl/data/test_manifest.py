@@ -81,7 +81,6 @@ def test_all_missing_audio_is_counted_and_three_files_are_named(corpus: Callable
     folder = corpus([(f"{i}.wav", "a", "eng", "s") for i in range(5)], make=False)
     with pytest.raises(InputError, match=r"5 of 5 audio files are missing: .*0\.wav \(row 2\), .*, \.\.\.$"):
         manifest.read(folder)
-    assert len(manifest.read(folder, check_audio=False)) == 5
     (folder / "metadata.csv").write_text("file_name,text,language,speaker_id\nz.wav,a,eng,s\n")
     (folder / "z.wav").touch()
     with pytest.raises(InputError, match=r"1 of 1 audio files are 0 bytes long: .*z\.wav \(row 2\)$"):

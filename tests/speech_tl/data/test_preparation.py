@@ -37,7 +37,7 @@ def test_a_corpus_that_is_only_trained_on() -> None:
 def test_a_language_of_which_nothing_is_tested(tmp_path: Path) -> None:
     for name, code in (("tested", "aa"), ("more", "bb")):
         (tmp_path / name).mkdir()
-        lines = [f"{at}.wav,word {at},{code},s{at}" for at in range(6)]
+        lines = [f"{at}.wav,word {at},{code},{code}{at}" for at in range(6)]
         (tmp_path / name / "metadata.csv").write_text("\n".join(["file_name,text,language,speaker_id", *lines]) + "\n")
         for at in range(6):
             soundfile.write(tmp_path / name / f"{at}.wav", [0.1, -0.1] * 4000, 16000)

@@ -10,7 +10,7 @@ import pytest
 from speech_tl.data import manifest, split_files, splits
 from speech_tl.data.corpora import CORPORA, split_arguments
 from speech_tl.data.manifest import Utterance
-from speech_tl.data.splits import Split, split
+from speech_tl.data.splits import Split, apart, is_word_list, joined, split
 from speech_tl.data.text import normaliser
 from speech_tl.errors import InputError
 
@@ -252,7 +252,7 @@ def test_every_real_corpus_divides_honestly(shared_data: Path, name: str) -> Non
     folder = shared_data / "speech" / name
     if not folder.is_dir():
         pytest.skip(f"{name} is not among the data")
-    utterances = manifest.read(folder, check_audio=False)
+    utterances = manifest.read(folder)
     for language in sorted({u.language for u in utterances}):
         own = [u for u in utterances if u.language == language]
         parts = split(own, **split_arguments(folder))
@@ -271,3 +271,55 @@ def test_the_figures_of_the_protocol(shared_data: Path) -> None:
     assert sizes("arabic_speech_commands") == ("unseen speakers", 3520, 640)
     with pytest.raises(InputError, match="mdw: the split column shares 3 speakers"):
         split(manifest.read(shared_data / "speech" / "mboshi"))
+
+
+def said(speaker: str, text: str, at: int, language: str = "eng") -> Utterance:
+    return Utterance(
+        f"{speaker}{at}.wav", text, language, speaker, seconds=1.0, name=f"{language}/{speaker}/{text}/{at}"
+    )
+
+
+def test_who_and_what_one_corpus_tests_the_other_does_not_train_on() -> None:
+    """Of the second corpus anna (tested in the first) and the tested sentence go; eva and her own sentence stay."""
+    first = Split((said("ben", "two", 0),), (), (said("anna", "one", 0),), "unseen speakers", "first", "sentences")
+    train = (said("anna", "three", 1), said("eva", "one", 2), said("eva", "four", 3))
+    second = Split(train, (said("eva", "five", 4),), (said("max", "six", 5),), "unseen speakers", "second", "sentences")
+    both = joined([first, second])
+    assert [(u.speaker, u.text) for u in both.train] == [("ben", "two"), ("eva", "four")]
+    assert [u.text for u in both.valid] == ["five"] and [u.text for u in both.test] == ["one", "six"]
+    assert both.note == "first; second; 2 dropped, of speakers (or namesakes) or texts tested in another corpus"
+    assert joined([first]) is first
+
+
+def test_a_corpus_of_one_speaker_keeps_its_own() -> None:
+    """Its speaker is tested and known, and that is said; only strangers are kept apart."""
+    alone = Split((said("ida", "two", 0),), (), (said("ida", "one", 0),), "single speaker", "alone", "sentences")
+    both = joined([alone, replace(alone, train=(said("ida", "seven", 1),), test=(said("ida", "eight", 2),))])
+    assert [u.text for u in both.train] == ["two", "seven"]
+
+
+def test_who_is_tested_in_one_language_is_trained_on_in_none() -> None:
+    english = Split((said("ben", "two", 0),), (), (said("anna", "one", 0),), "unseen speakers", "english", "words")
+    train = (said("anna", "ein", 0, "deu"), said("eva", "ein", 1, "deu"))
+    german = Split(train, (), (said("max", "ein", 2, "deu"),), "unseen speakers", "german", "words")
+    found = apart({"eng": english, "deu": german})
+    assert found["eng"] is english
+    assert [u.speaker for u in found["deu"].train] == ["eva"]
+    assert found["deu"].note == "german; 1 dropped, of speakers (or namesakes) tested in another language"
+
+
+def test_sentences_that_many_read_are_no_word_list() -> None:
+    sentences = [f"the boy was there when the sun rose {at}" for at in range(20)] * 5
+    assert not is_word_list(sentences)
+    assert is_word_list(["up", "down", "turn it off"] * 5)
+
+
+def test_a_split_file_stands_alone(tmp_path: Path) -> None:
+    own = [said(speaker, text, at) for speaker in "ab" for at, text in enumerate(("one", "two") * 3)]
+    file = tmp_path / "splits.json"
+    splits.save({"eng": split(own, hold_out_speakers=["b"])}, file)
+    with pytest.raises(InputError, match="says who trains and who is tested: leave out the other flags"):
+        split(own, split_file=file, hold_out_speakers=["a"])
+    file.write_text('{"format": 1, "languages": {"eng": {"train": [], "valid": [], "test": []}}}')
+    with pytest.raises(InputError, match="the train part is empty"):
+        split(own, split_file=file)

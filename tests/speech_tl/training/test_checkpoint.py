@@ -116,4 +116,8 @@ def test_a_killed_replacement_is_settled(tmp_path: Path, left: dict[str, str], e
         (tmp_path / name / "weights").write_text(content)
     settle(tmp_path / "checkpoint")
     assert (tmp_path / "checkpoint" / "weights").read_text() == expected
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
+    if ".checkpoint.new" in left and "checkpoint" in left:
+        assert (tmp_path / ".checkpoint.new").exists(), "somebody may be writing it, and this is a reader"
+    with replace_folder(tmp_path / "checkpoint") as new:
+        (new / "weights").write_text("next")
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"], "who writes has tidied up"

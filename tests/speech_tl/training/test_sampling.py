@@ -24,9 +24,10 @@ def batches(seed: int = 0, **changes: float) -> GroupBatches:
 
 def test_temperature_by_hand() -> None:
     """Sizes 9 and 1: at T = 1 they are drawn 9/10 and 1/10, at T = 2 (square roots 3 and 1) 3/4 and 1/4."""
-    assert temperature_probabilities([9, 1], temperature=1).tolist() == [9 / 10, 1 / 10]
-    assert temperature_probabilities([9, 1], temperature=2).tolist() == [3 / 4, 1 / 4]
+    assert temperature_probabilities([9, 1], temperature=1).tolist() == pytest.approx([9 / 10, 1 / 10])
+    assert temperature_probabilities([9, 1], temperature=2).tolist() == pytest.approx([3 / 4, 1 / 4])
     assert temperature_probabilities([9, 1], temperature=1e9).tolist() == pytest.approx([1 / 2, 1 / 2])
+    assert temperature_probabilities([5000, 1], temperature=0.001).tolist() == [1, 0], "not beyond any number"
 
 
 def test_groups_are_drawn_as_often_as_said() -> None:

@@ -15,12 +15,6 @@ def test_warmup_then_cosine_by_hand() -> None:
     assert rates[4:] == sorted(rates[4:], reverse=True)
 
 
-def test_the_floor_is_where_it_ends() -> None:
-    assert warmup_cosine(12, total=12, warmup=4, floor=0.1) == pytest.approx(0.1)
-    assert warmup_cosine(8, total=12, warmup=4, floor=0.1) == pytest.approx(0.55)
-    assert warmup_cosine(50, total=12, warmup=4, floor=0.1) == pytest.approx(0.1)
-
-
 def test_no_warmup_and_only_warmup() -> None:
     assert warmup_cosine(0, total=10, warmup=0) == 1
     assert [warmup_cosine(step, total=2, warmup=4) for step in range(2)] == [1 / 4, 1 / 2]
