@@ -20,6 +20,7 @@ The first, with --source-steps 8000 --steps 2000 --methods source_only self_trai
 
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -53,7 +54,8 @@ class Config(flags.Recordings, flags.Run):
     rooms: Path | None = None
     """Folder of rooms' impulse responses, halved likewise."""
     target: tuple[str, ...] = ()
-    """Recordings of the target, of the same language and words."""
+    """Recordings of the target, of the same language and words; their transcripts test, and tell which clips have words
+    that the source lacks, and are learned from by the upper bound alone."""
     join: tuple[int, ...] = ()
     """Source clips are joined into strings of so many, SHORTEST LONGEST."""
     methods: tuple[Method, ...] = METHODS
@@ -146,7 +148,8 @@ def _check(config: Config) -> None:
 def _sides(config: Config, language: Language) -> tuple[Language, Language]:
     """The source and the target, of the same words and symbols."""
     if config.shift == "recordings":
-        source, target = language, _corpus(config, language)
+        target = _corpus(config, language)
+        source = _without(language, splits.strangers(target.split))
     elif config.shift == "telephone":
         source, target = speech_domains.changed(language, telephone, telephone, seed=config.seed)
     else:
@@ -185,6 +188,19 @@ def _corpus(config: Config, language: Language) -> Language:
             "and test on have no other words than the source: expected some in each"
         )
     return replace(target, units=language.units, train=train, valid=valid, test=test)
+
+
+def _without(language: Language, speakers: Collection[str]) -> Language:
+    """The language without what these say in training and validation: the target tests them."""
+    train, valid = (
+        clips.take([at for at, utterance in enumerate(clips.utterances) if utterance.speaker not in speakers])
+        for clips in (language.train, language.valid)
+    )
+    if lost := len(language.train) + len(language.valid) - len(train) - len(valid):
+        print(f"{lost} clips of the source left out, the target tests their speakers", file=sys.stderr)
+    if not (len(train) and len(valid)):
+        raise InputError("the target tests every speaker of the source: choose others with --test-speakers")
+    return replace(language, train=train, valid=valid)
 
 
 def _of_words(clips: Clips, words: set[str]) -> Clips:

@@ -88,7 +88,8 @@ def main(config: Config) -> Report:
     tests = {code: _told_apart(data[code].test, words, code, part="test") for code in words.words}
     lexica = _lexica(config, words, tests, dictionaries)
     notes = (
-        *(language.description for language in data.values()),
+        *(data[code].description for code in words.languages),
+        *(f"{code}: left out, --phones says nothing of it" for code in data if code not in words.languages),
         *(f"{code}: never trained on: {', '.join(own)}" for code, own in words.words.items()),
     )
     print("\n".join(notes), file=sys.stderr)

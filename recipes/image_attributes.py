@@ -69,6 +69,11 @@ def main(config: Config) -> Report:
     chosen(config.device)
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
     flags.check_named(seeds=config.seeds, methods=config.methods, draws=range(config.draws))
+    if min((config.size, *config.shots)) < 1:
+        shots = " ".join(map(str, config.shots))
+        raise InputError(f"--size {config.size} --shots {shots}: expected whole numbers above 0")
+    if config.draws > 1 and config.unseen is None:
+        raise InputError(f"--draws {config.draws}: of how many classes? give their number with --unseen")
 
     # Data
     problem, unseen = _problem(config)
@@ -77,27 +82,26 @@ def main(config: Config) -> Report:
     configuration.begin(config, config.out, resume=config.resume, free=("methods", "seeds", "draws", "shots"))
 
     # Model, transfer and train
-    found: list[Tested] = []
+    found: list[tuple[int, Tested]] = []
     for seed, (draw, classes), method in product(config.seeds, enumerate(draws), config.methods):
-        found.append(
-            solve(
-                problem,
-                classes,
-                method=method,
-                tune=config.tune,
-                shots=config.shots,
-                plan=plan,
-                folder=config.out / "networks" / f"{method}_draw{draw}_seed{seed}",
-                seed=seed,
-                resume=config.resume,
-                device=config.device,
-            )
+        tested = solve(
+            problem,
+            classes,
+            method=method,
+            tune=config.tune,
+            shots=config.shots,
+            plan=plan,
+            folder=config.out / "networks" / f"{method}_draw{draw}_seed{seed}",
+            seed=seed,
+            resume=config.resume,
+            device=config.device,
         )
-        print(text([{"draw": draw, **found[-1].row}]), file=sys.stderr, flush=True)
+        found.append((draw, tested))
+        print(text([{"draw": draw, **tested.row}]), file=sys.stderr, flush=True)
 
     # Evaluate
-    rows = [{"draw": draws.index(each.unseen), **each.row} for each in found]
-    last = {each.recogniser.method: each for each in found}
+    rows = [{"draw": draw, **each.row} for draw, each in found]
+    last = {each.recogniser.method: each for _, each in found}
     placing = [each for method, each in last.items() if method in ("attribute_softmax", "attribute_embedding")]
     sections: list[Any] = [embedding(each.recogniser, each.test, each.unseen) for each in placing[-1:]]
     if "dap" in last:
@@ -108,7 +112,7 @@ def main(config: Config) -> Report:
         seed=config.seeds[0],
         device=chosen(config.device),
         began=began,
-        tables={"attributes": rows, "few_shot": [row for each in found for row in each.few_shot]},
+        tables={"attributes": rows, "few_shot": [row for _, each in found for row in each.few_shot]},
         sections=tuple(sections),
         notes=tuple(f"Draw {at}: never trained on {', '.join(classes)}." for at, classes in enumerate(draws)),
         shown=("attributes",),

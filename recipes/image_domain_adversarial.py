@@ -2,8 +2,8 @@
 
 MNIST is the source; MNIST-M, |patch of a photograph − digit|, is made here from digits and photographs, of which those
 for training and for testing are disjoint. Beside source only (the lower bound) and the target's own labels (the upper
-one) stand gradient reversal, CORAL, MMD, reweighting, self-training and a mapping of features. The rule that decides
-between them sees no label of the target and is said before the run.
+one) stand gradient reversal, ADDA, CORAL, MMD, reweighting, self-training and a mapping of features. The rule that
+decides between them sees no label of the target and is said before the run.
 
     python -m recipes.image_domain_adversarial --data D/mnist --photographs D/bsds500/images --seed 0 --out runs/digits
 
@@ -99,6 +99,8 @@ def _mnist_m(config: Config) -> PictureShift:
     photographs = {part: images.photographs(config.photographs / part) for part in ("train", "test")}
     most = 60 if config.tiny else config.examples
     valid = max(20, most // 10)
+    if digits["train"].pixels.shape[1] != 1:
+        raise InputError(f"{config.data} holds coloured pictures: expected MNIST's files, or others of one channel")
     if len(digits["train"]) < 2 * (most + valid):
         raise InputError(f"{config.data} has {len(digits['train'])} digits: too few for two domains of {most}")
 

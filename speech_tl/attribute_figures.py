@@ -46,7 +46,7 @@ def embedding(recogniser: Recogniser, data: Any, classes: Sequence[str]) -> Figu
 
 
 def predictions(recogniser: Recogniser, data: Any, classes: Sequence[str], *, most: int = 5) -> Listing:
-    """For each class never seen, the attributes that its examples are most believed to have, and how many it has."""
+    """For each class never seen, the attributes that its examples are most believed to have."""
     placed, labels = recogniser.placed(data).numpy(), np.array(data.labels)
     base = placed.mean(0)
     rows = []

@@ -69,6 +69,7 @@ class Adapted:
     body: nn.Module
     """As the target goes through it."""
     source: Evaluation
+    """Of the one network that comes out, also by ADDA, which trains it for the target alone."""
     target: Evaluation
     scores: Mapping[Rule, float]
     """Rule of choice -> how good it finds this network on unlabelled target examples, the higher the better."""

@@ -54,8 +54,8 @@ class Described:
     attributes: Signatures
     words: Signatures | None
     """Word vectors of the classes' names, where there are any."""
-    seen: tuple[str, ...]
     unseen: tuple[str, ...]
+    """The classes that are not trained on; the table holds these and `train_classes`."""
 
 
 def read(folder: str | Path) -> Described:
@@ -70,10 +70,13 @@ def read(folder: str | Path) -> Described:
         if name not in facts:
             raise InputError(f"{root / 'labels.npz'} has no {name}: expected y, train_classes and test_classes")
     attributes, words = described(root)
-    numbers = facts["y"].astype(int)
+    numbers = facts["y"]
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
+        told = " x ".join(map(str, numbers.shape))
+        raise InputError(f"{root / 'labels.npz'}: y is {told} of {numbers.dtype}: expected a row of class numbers")
     if len(numbers) == 0 or numbers.min() < 0 or numbers.max() >= len(attributes.classes):
         raise InputError(f"{root / 'labels.npz'}: labels outside of the {len(attributes.classes)} classes")
-    seen, unseen = (tuple(map(str, facts[name])) for name in ("train_classes", "test_classes"))
+    seen, unseen = (tuple(map(str, np.atleast_1d(facts[name]))) for name in ("train_classes", "test_classes"))
     if both := sorted(set(seen) & set(unseen)):
         raise InputError(f"{root / 'labels.npz'}: {', '.join(both[:3])} are both trained on and unseen")
     attributes.of([*seen, *unseen])  # every class has a row
@@ -84,7 +87,13 @@ def read(folder: str | Path) -> Described:
     if not columns:
         raise InputError(f"{root} holds no features: expected .npz files beside labels.npz")
     labels = tuple(attributes.classes[number] for number in numbers)
-    return Described(FeatureTable(np.concatenate(columns, 1), labels), attributes, words, seen, unseen)
+    for name in (*seen, *unseen):
+        if name not in labels:
+            raise InputError(f"{root / 'labels.npz'}: no example of {name!r}, which train_classes or test_classes name")
+    table = FeatureTable(np.concatenate(columns, 1), labels)
+    named = {*seen, *unseen}
+    table = table.take([at for at, label in enumerate(labels) if label in named])
+    return Described(table, attributes, words, unseen)
 
 
 def _arrays(file: Path) -> dict[str, NDArray[np.generic]]:
@@ -99,10 +108,14 @@ def _arrays(file: Path) -> dict[str, NDArray[np.generic]]:
 
 def _features(file: Path, rows: int) -> NDArray[np.float32]:
     arrays = _arrays(file)
-    if arrays.keys() == {"q", "scale"}:
-        values = arrays["q"].astype(np.float32) * arrays["scale"].astype(np.float32)
-    elif len(arrays) == 1:
-        values = next(iter(arrays.values())).astype(np.float32)
+    try:
+        numbers = {name: array.astype(np.float32) for name, array in arrays.items()}
+        if arrays.keys() == {"q", "scale"}:
+            numbers = {"": numbers["q"] * numbers["scale"]}
+    except ValueError as error:
+        raise InputError(f"{file} holds no features ({error}): expected numbers, or q and scale of one width") from None
+    if len(numbers) == 1:
+        values = next(iter(numbers.values()))
     else:
         raise InputError(f"{file} holds {', '.join(sorted(arrays))}: expected one array, or q and scale")
     if values.ndim != 2 or len(values) != rows:
@@ -132,7 +145,7 @@ def _attributes(root: Path) -> Signatures:
     for file in ("classes.txt", "predicates.txt"):
         try:
             lines = (root / file).read_text(encoding="utf-8").splitlines()
-        except OSError:
+        except (OSError, UnicodeDecodeError):
             raise InputError(f"no attributes.tsv in {root}, nor {file} of Animals with Attributes") from None
         names[file] = tuple(line.split()[-1] for line in lines if line.strip())
     matrix = root / "predicate-matrix-continuous.txt"

@@ -103,6 +103,8 @@ def drawn(texts: Collection[str], count: int, *, seed: int) -> tuple[str, ...]:
         InputError: none, or so many that fewer than two are left to train on.
     """
     present = sorted(set(texts))
+    if len(present) < 3:
+        raise InputError(f"{len(present)} words that training and test have in common: too few to hold any out")
     if not 1 <= count <= len(present) - 2:
         raise InputError(f"{count} words to hold out of {len(present)}: expected 1 to {len(present) - 2}")
     return tuple(sorted(sorted(present, key=lambda text: draw(text, seed))[:count]))

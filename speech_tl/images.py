@@ -9,6 +9,7 @@ import gzip
 import io
 import math
 import tarfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,7 @@ def _idx(file: Path, dimensions: int) -> NDArray[np.uint8]:
     """An IDX file of bytes: two zeros, type 8, the number of dimensions, their sizes as big-endian 32 bits, values."""
     try:
         content = gzip.decompress(file.read_bytes())
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{file} is not a whole gzip file ({error}): fetch it again") from None
     head = 4 + 4 * dimensions
     if len(content) < head or content[:4] != bytes([0, 0, 8, dimensions]):

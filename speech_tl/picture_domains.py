@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from speech_tl.errors import InputError
 from speech_tl.images import Pictures, SmallCNN, vary
 from speech_tl.labelled import LabelledBatch, LabelledBatches, over
 from speech_tl.results import Evaluation, classified
@@ -93,6 +94,9 @@ def blended(digits: Pictures, photographs: list[NDArray[np.uint8]], *, seed: int
     """
     random = np.random.default_rng(seed)
     _, _, height, width = digits.pixels.shape
+    if small := [each for each in photographs if each.shape[1] < height or each.shape[2] < width]:
+        told = " x ".join(map(str, small[0].shape[1:]))
+        raise InputError(f"{len(small)} photographs are smaller than {height} x {width}, one is {told}: leave them out")
     found = np.empty((len(digits), 3, height, width), np.uint8)
     for at, digit in enumerate(digits.pixels):
         photograph = photographs[random.integers(len(photographs))]

@@ -473,7 +473,7 @@ PHONES = [
     Bad("all languages held out", UNHEARD + " --hold-out aa bb", "2 languages to hold out of 2: expected one or more, and two to train on"),
     Bad("more languages held out than there are", UNHEARD + " --hold-out 12", "12 languages to hold out of 2"),
     Bad("transcripts that are no IPA", UNHEARD, r"'5' \(U\+0035\) in 'o5' in .*row 3 is no IPA; expected phones", lambda folder: respell(folder, "o5")),
-    Bad("letters that nobody articulates", UNHEARD, "corpus, aa: 'R' is no phone whose articulation is known", lambda folder: respell(folder, "oRo")),
+    Bad("letters that nobody articulates", UNHEARD, "corpus, aa: 'ᶑ' is no phone whose articulation is known", lambda folder: respell(folder, "oᶑo")),
     Bad("an empty inventory", UNHEARD, r"allophone\.txt is empty: expected a phoneme and its phones", inventory("")),
     Bad("an inventory that lacks a phone", UNHEARD, r"allophone\.txt: 'n' is no phoneme of the inventory", inventory("o\ne\nt\nw\n")),
     Bad("an inventory of phones without signatures", UNHEARD, r"allophone\.txt: 'R' is no phone whose articulation is known", inventory("o\ne\nt\nw\nn R\n")),

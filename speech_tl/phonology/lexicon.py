@@ -6,6 +6,7 @@ as strings of the signs that a model hears, sound classes (`speech_tl.phonology.
 
 import gzip
 import re
+import sys
 import unicodedata
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -99,10 +100,12 @@ def arpabet_to_ipa(phones: Sequence[str]) -> str:
 def read(path: str | Path, *, normalise: Callable[[str], str] = str, spell: Spell = sound_classes) -> Lexicon:
     """A lexicon file, plain or gzipped: CMUdict (`word PH1 PH2`), or word, tab, IPA as ipa-dict and WikiPron have it.
 
-    A word on several lines, or with several transcriptions between slashes, has several pronunciations.
+    A word on several lines, or with several transcriptions between slashes, has several pronunciations. Lines that
+    cannot be spelled are left out and counted.
 
     Raises:
-        InputError: no such file, not UTF-8, a line without a tab or with too many, or symbols that are not IPA.
+        InputError: no such file, not UTF-8, a line without a tab or with too many, or symbols that are not IPA in more
+            than a tenth of the lines.
     """
     path = Path(path).expanduser()
     try:
@@ -119,20 +122,33 @@ def read(path: str | Path, *, normalise: Callable[[str], str] = str, spell: Spel
         raise InputError(f"{path} is empty: expected a word, a tab, its IPA on each line")
     cmudict = all("\t" not in line for _, line in lines[:20]) and _is_arpabet(lines[0][1].split()[1:])
     found: dict[str, list[str]] = {}
+    strange: list[InputError] = []
+
+    def spelled(ipa: str, where: str) -> str:
+        try:
+            return spell(ipa, where=where)
+        except InputError as error:
+            strange.append(error)
+            return ""
+
     for number, line in lines:
         where = f"{path}, line {number}"
         if cmudict:
             word, *phones = line.split("#")[0].split()
-            said = [spell(arpabet_to_ipa(phones), where=where)]
+            said = [spelled(arpabet_to_ipa(phones), where)]
             word = re.sub(r"\(\d+\)$", "", word)  # a variant is `word(2)`
         else:
             columns = line.split("\t")
             if len(columns) != 2:
                 raise InputError(f"{where}: {len(columns)} columns; expected a word, a tab, its IPA")
             word = columns[0]
-            said = [spell(each, where=where) for each in _transcriptions(columns[1], where)]
+            said = [spelled(each, where) for each in _transcriptions(columns[1], where)]
         own = found.setdefault(unicodedata.normalize("NFC", normalise(word)), [])
         own += [each for each in said if each]
+    if 10 * len(strange) > len(lines):
+        raise strange[0]
+    if strange:
+        print(f"{path}: {len(strange)} pronunciations left out, the first: {strange[0]}", file=sys.stderr)
     return Lexicon({word: tuple(dict.fromkeys(own)) for word, own in found.items() if own})
 
 

@@ -19,9 +19,9 @@ from speech_tl.zero_shot.signatures import Signatures
 
 TIE = "\u0361"
 _LOOK_ALIKES = {
-    **{"g": "ɡ", ":": "ː", "’": "ʼ", "α": "ɑ", "ε": "ɛ", "є": "ɛ", "ӕ": "æ", "ә": "ə", "ɩ": "ɪ", "ɷ": "ʊ", "ᵻ": "ɨ"},
+    **{"g": "ɡ", ":": "ː", "’": "ʼ", "α": "ɑ", "ε": "ɛ", "є": "ɛ", "ӕ": "æ", "ә": "ə", "ǝ": "ə", "ɩ": "ɪ", "ɷ": "ʊ"},
     **{"ʦ": "t͡s", "ʣ": "d͡z", "ʧ": "t͡ʃ", "ʤ": "d͡ʒ", "ʨ": "t͡ɕ", "ʥ": "d͡ʑ", "ƛ": "t͡ɬ", },
-    **{"ɚ": "ə˞", "ɝ": "ɜ˞", "\u035c": TIE},
+    **{"ᵻ": "ɨ", "ɚ": "ə˞", "ɝ": "ɜ˞", "\u035c": TIE},
 }  # fmt: skip
 """Letters of other scripts and of older IPA -> what they stand for."""
 _AFFRICATES = ("ts", "dz", "tʃ", "dʒ", "tɕ", "dʑ", "ʈʂ", "ɖʐ", "tɬ", "dɮ")
@@ -34,12 +34,16 @@ _TONES = {
     **{"\u030f": "˩", "\u0300": "˨", "\u0304": "˧", "\u0301": "˦", "\u030b": "˥", "\u030c": "˨˦", "\u0302": "˦˨"},
 }
 """Tone letters, digits and marks above a vowel -> tone letters."""
-_SILENT = frozenset("ˈˌ'.,-|‖‿/[]()ꜛꜜ")
-"""Stress, boundaries, brackets and steps of register: no phones."""
+_SILENT = frozenset("ˈˌ'.,-|‖‿/[]()ꜛꜜ~⁻")
+"""Stress, boundaries, brackets, steps of register and of sandhi: no phones."""
+_IPA = "abcdefhijklmnopqrstuvwxyzæðøħŋœǀǁǂǃɐɑɒɓɔɕɖɗɘəɛɜɞɟɠɡɢɣɤɥɦɧɨɪɫɬɭɮɯɰɱɲɳɴɵɶɸɹɺɻɽɾʀʁʂʃʄʈʉʊʋʌʍʎʏʐʑʒʔʕʘʙʛʜʝʟʡʢβθχⱱᶑꞎ"
+"""The letters themselves; ç is one with a mark."""
 _RAISED = "\u02b0-\u02c7\u02c9-\u02cb\u02cd-\u02e4\u02ea-\u02ff\u1d2c-\u1d6a\u1d9b-\u1dbf\u207f"
 _MARK = f"[{_RAISED}\u0300-\u0360\u0362-\u036f]"
 """A diacritic or a raised letter, tone marks among them."""
-_LETTER = f"(?!{_MARK})[^\\W\\d_ˈˌ¹²³⁴⁵]{_MARK}*"
+_LETTER = f"[{_IPA}]{_MARK}*"
+_LONE = re.compile(f"\\s+(?={_MARK}+(?:\\s|$))")
+"""Before a length or a diacritic that stands apart from its letter."""
 _TOKEN = re.compile(f"(?P<phone>{_MARK}*{_LETTER}(?:{TIE}{_LETTER})*)|.")
 
 
@@ -58,6 +62,7 @@ def segments(ipa: str, *, tones: bool = False, where: str = "") -> tuple[str, ..
     for pair in _AFFRICATES:
         plain = plain.replace(pair, TIE.join(pair))
     found = []
+    plain = _LONE.sub("", plain)
     for token in (token for chunk in plain.split() for token in _TOKEN.finditer(chunk)):
         if token["phone"]:
             bare = "".join(sign for sign in token["phone"] if sign not in _TONES)

@@ -70,7 +70,7 @@ class Known:
         if phone not in self.stand_ins and phone in TONES:
             self.stand_ins[phone] = min(self._levels, key=lambda level: abs(TONES.index(level) - TONES.index(phone)))
         elif phone not in self.stand_ins:
-            known = [sign for sign in self.units.symbols[1:] if sign not in TONES]
+            known = articulated(sign for sign in self.units.symbols[1:] if sign not in TONES)
             self.stand_ins[phone] = nearest([phone], known)[0].nearest
         return self.stand_ins[phone]
 

@@ -66,7 +66,7 @@ def read(path: str | Path) -> Signatures:
     try:
         with path.open(encoding="utf-8", newline="") as lines:
             rows = [row for row in csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE) if row]
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is no table of attributes that can be read ({error})") from None
     if len(rows) < 2 or len(rows[0]) < 2:
         raise InputError(f"{path}: expected a header with attributes and a row per class, tab separated")

@@ -171,9 +171,15 @@ def test_a_folder_of_feature_tables(folder: Path) -> None:
     found = feature_tables.read(folder)
     assert found.table.labels == ("cat", "dog", "fox", "cat")
     assert found.table.features.tolist() == [[9, 0.5], [8, 1], [7, 1.5], [6, 2]]
-    assert (found.seen, found.unseen) == (("cat", "dog"), ("fox",))
+    assert found.unseen == ("fox",)
     assert found.attributes.of(["fox"]).tolist() == [[3]]
     assert found.words is not None and found.words.of(["dog"]).tolist() == [[0, 1, 0]]
+
+
+def test_a_class_of_neither_half_is_left_out(folder: Path) -> None:
+    np.savez(folder / "labels.npz", y=[0, 1, 2, 0], train_classes=["cat"], test_classes=["fox"])
+    found = feature_tables.read(folder)
+    assert found.table.labels == ("cat", "fox", "cat") and found.table.features[:, 0].tolist() == [9, 7, 6]
 
 
 def test_the_tables_of_animals_with_attributes(folder: Path) -> None:
@@ -182,6 +188,9 @@ def test_the_tables_of_animals_with_attributes(folder: Path) -> None:
     (folder / "predicates.txt").write_text("1\tfurry\n2\tblue\n")
     (folder / "predicate-matrix-continuous.txt").write_text("1 2\n3 -1\n5 6\n")
     assert feature_tables.read(folder).attributes.of(["dog"]).tolist() == [[3, 0]], "-1 is: nobody was asked"
+
+
+HALVES = {"train_classes": ["cat", "dog"], "test_classes": ["fox"]}
 
 
 def save(name: str, **arrays: object) -> Callable[[Path], object]:
@@ -197,6 +206,17 @@ LABELS = {"y": [0, 1, 2, 0], "train_classes": ["cat", "dog"], "test_classes": ["
         (lambda folder: (folder / "labels.npz").unlink(), r"no labels\.npz in .*: expected a folder of feature tables"),
         (lambda folder: (folder / "labels.npz").write_text("no"), r"labels\.npz is not a whole \.npz file"),
         (save("labels.npz", y=[0]), r"labels\.npz has no train_classes"),
+        (
+            save("labels.npz", y=["cat"] * 4, train_classes=["cat", "dog"], test_classes=["fox"]),
+            r"y is 4 of <U3: expected",
+        ),
+        (
+            save("labels.npz", y=[[0], [1], [2], [0]], train_classes=["cat", "dog"], test_classes=["fox"]),
+            "y is 4 x 1 of",
+        ),
+        (save("labels.npz", y=[0, 1, 1, 0], train_classes=["cat", "dog"], test_classes=["fox"]), "no example of 'fox'"),
+        (save("colour.npz", values=["a", "b", "c", "d"]), r"colour\.npz holds no features .*: expected numbers"),
+        (save("shape.npz", q=np.ones((4, 2)), scale=np.ones(3)), r"shape\.npz holds no features .*of one width"),
         (save("labels.npz", **(LABELS | {"y": [0, 1, 2, 3]})), "labels outside of the 3 classes"),
         (save("labels.npz", **(LABELS | {"test_classes": ["dog"]})), "dog are both trained on and unseen"),
         (save("labels.npz", **(LABELS | {"test_classes": ["fix"]})), "unknown class 'fix' .*did you mean 'fox'"),
@@ -221,5 +241,5 @@ def test_folders_that_are_not_as_they_should(folder: Path, spoil: Callable[[Path
 def test_real_animals(shared_data: Path) -> None:
     found = feature_tables.read(shared_data / "image" / "awa1_features")
     assert found.table.features.shape == (30_475, 516)
-    assert (len(found.seen), len(found.unseen), len(found.attributes.attributes)) == (40, 10, 85)
+    assert (len(set(found.table.labels)), len(found.unseen), len(found.attributes.attributes)) == (50, 10, 85)
     assert found.words is not None and found.words.values.shape == (50, 1000)

@@ -56,6 +56,18 @@ def test_lexicons_that_are_not_as_they_should(tmp_path: Path, text: str, said: s
         read(file)
 
 
+def test_a_few_rows_that_cannot_be_spelled_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One of ten; two of ten are a tenth too many."""
+    file = tmp_path / "words.tsv"
+    rows = [f"{'abcdefghij'[at]}\tta\n" for at in range(9)]
+    file.write_text("".join([*rows, "да\tда\n"]))
+    assert sorted(read(file, spell=phones).entries) == sorted("abcdefghi")
+    assert "words.tsv: 1 pronunciations left out, the first: 'д'" in capsys.readouterr().err
+    file.write_text("".join([*rows[:8], "да\tда\n", "нет\tнет\n"]))
+    with pytest.raises(InputError, match=r"'д' \(U\+0434\) in 'да' in .*line 9 is no IPA"):
+        read(file, spell=phones)
+
+
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         read(tmp_path / "none.tsv")

@@ -22,6 +22,7 @@ from speech_tl.phonology.phones import nearest, segments, signatures
         ("ⁿdaˀa", "ⁿd aˀ a"),
         ("ʧεɝ", "t͡ʃ ɛ ɜ˞"),
         ("ça.ǃa|ʷa", "ç a ǃ a ʷa"),
+        ("p ɛ ː̂ t s", "p ɛː t s"),  # a length that stands apart
     ],
 )
 def test_phones_of_a_transcript(ipa: str, found: str) -> None:
@@ -34,7 +35,9 @@ def test_tones_are_dropped_or_phones_of_their_own() -> None:
     assert segments("má˥˩n̩̂a²", tones=True) == ("m", "a", "˦", "˥", "˩", "n̩", "˦", "˨", "a", "˨")
 
 
-@pytest.mark.parametrize(("ipa", "sign"), [("a1", "1"), ("m?", "?"), ("a\uf19d", "U+F19D"), ("ːa ː", "U+02D0")])
+@pytest.mark.parametrize(
+    ("ipa", "sign"), [("a1", "1"), ("m?", "?"), ("a\uf19d", "U+F19D"), ("ː a", "U+02D0"), ("мир", "м"), ("noR", "R")]
+)
 def test_what_is_no_ipa(ipa: str, sign: str) -> None:
     with pytest.raises(InputError, match="in row 3 is no IPA") as refused:
         segments(ipa, where="row 3")

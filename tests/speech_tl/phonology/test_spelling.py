@@ -35,7 +35,7 @@ def test_phones_that_a_model_lacks() -> None:
     spell = Known(phone_units(["kasaː"]))
     assert spell("ɡaːzk") == "kaːsk"
     assert spell.stand_ins == {"ɡ": "k", "z": "s"}
-    with pytest.raises(InputError, match=r"words\.tsv, line 3: 'Д' is no phone whose articulation is known"):
+    with pytest.raises(InputError, match=r"'Д' \(U\+0414\) in 'Дa' in words\.tsv, line 3 is no IPA"):
         spell("Дa", where="words.tsv, line 3")
 
 
