@@ -5,7 +5,6 @@ language and the union head are `untrained` and `train` with other arguments.
 """
 
 import math
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -148,8 +147,6 @@ def train(
         validated: False keeps the last model, for one whose errors without a lexicon say little.
     """
     print(f"training {name} on {', '.join(data)} in {folder}", file=sys.stderr, flush=True)
-    if not resume and leads():
-        shutil.rmtree(folder / "checkpoint", ignore_errors=True)  # of a run that was there before
     seed_everything(seed)
     streams = Streams(seed)
     batches = mixed_batches(data, model, settings, generator=streams.generator("batches"))

@@ -105,8 +105,7 @@ def save(config: Any, path: Path) -> None:
 def begin(config: Any, run: Path, *, resume: bool, free: Collection[str] = ()) -> bool:
     """Puts the configuration into the folder of a run that begins, and says whether it does; a continued one has it.
 
-    Of a run that was there before no state of training is left, which a later `resume` would take for this one's, and
-    no result.
+    Of a run that was there before no state of training is left, which a later `resume` would take for this one's.
 
     Args:
         free: fields that may change when a run goes on, besides `resume`, `device` and `out`.
@@ -120,8 +119,6 @@ def begin(config: Any, run: Path, *, resume: bool, free: Collection[str] = ()) -
             within = [folder for folder in state.parents if folder.is_relative_to(run) and folder != run]
             if not any((folder / "config.json").exists() for folder in within):  # else it is of a run inside this one
                 state.unlink(missing_ok=True)
-        for result in ("metrics.json", "report.html"):
-            (run / result).unlink(missing_ok=True)
         save(config, path)
         return True
     before, now = _values(path), to_dict(config)
