@@ -26,6 +26,7 @@ MUCH_OF_A_VOICE = 20.0
 """Seconds."""
 MUCH_OF_A_LANGUAGE = 120.0
 """Seconds."""
+HEARD_WORDS = "gone in the words that were enrolled with, and none in others"
 MOST = 400
 """Clips of a side that the distance is measured on, evenly spread."""
 
@@ -55,10 +56,10 @@ def for_voice(seconds: float, distance: float | None) -> Advice:
         expect = "nothing changes; warp is a harmless try"
     elif much and far:
         method, why = "input_layers", "a voice this far away needs input layers that are free to follow it"
-        expect = "up to half of the errors gone, while others lose two to four points"
+        expect = f"up to half of the errors {HEARD_WORDS}, while other voices lose two to four points"
     else:
         method, why = "input_layers_conservative", "a voice enters at the input, and what is held back forgets little"
-        expect = "a tenth to half of the errors gone, while others lose half a point to two and a half"
+        expect = f"a tenth to half of the errors {HEARD_WORDS}, while other voices lose half a point to two and a half"
     return Advice(_scenario(much, far), method, why, expect, distance)
 
 
