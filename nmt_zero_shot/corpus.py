@@ -90,7 +90,7 @@ def divide(
     if gone := ["-".join(pair) for pair, own in able.items() if not own]:
         raise InputError(
             f"every row that {', '.join(gone)} could learn from was trained in another pair before: give other data, "
-            "or call the run 'multiway'"
+            "or say --condition multiway"
         )
     return _bitexts(rows, _deal(able, numbers, seed=seed))
 

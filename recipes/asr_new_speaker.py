@@ -276,7 +276,11 @@ def _enrolled(config: Config, model: ctc.MultilingualCTC, session: Session, seco
     utterances = first_seconds(session.enrolment, seconds)
     found = _examples(model, utterances)
     if config.pseudo_labels is not None:
-        return pseudo_labelled(model, found.clips, found.language, least=config.pseudo_labels)
+        sure = pseudo_labelled(model, found.clips, found.language, least=config.pseudo_labels)
+        texts = [model.units(sure.language).decode(target) for target in sure.targets]
+        told = f"{len(texts)} of {len(utterances)} clips are written with a confidence of {config.pseudo_labels:g} %"
+        print(f"{session.speaker}, {seconds:g} s: {told}: {'; '.join(texts)}", file=sys.stderr)
+        return sure
     if seconds == max(config.seconds):
         _doubt(model, found.clips, session.speaker)
     return found

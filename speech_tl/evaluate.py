@@ -135,11 +135,14 @@ def main(config: Config) -> Report:
     enrolled: frozenset[str] = frozenset()
     if config.speaker:
         model, enrolled = voices.load(model, config.speaker), voices.enrolled(config.speaker)
+    heard = heard_by(config.checkpoint, model.languages) if config.split == "all" else frozenset()
     evaluation = Evaluation(())
     for language, utterances in _chosen(config, model).items():
         if learned_from := sum(mark(utterance) in enrolled for utterance in utterances):
             print(f"{language}: {learned_from} utterances left out, the voice was learned from them", file=sys.stderr)
             utterances = [utterance for utterance in utterances if mark(utterance) not in enrolled]
+        if config.split == "all" and (known := sum(u.key in heard for u in utterances)):
+            print(f"{language}: the checkpoint was trained or chosen on {known} of these", file=sys.stderr)
         print(f"{language}: {len(utterances)} utterances", file=sys.stderr)
         clips = Clips(utterances, model.sample_rate(language))
         evaluation += evaluate(model, utterances, clips)

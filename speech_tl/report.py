@@ -107,6 +107,7 @@ def finish(
     report = Report(recipe, line, seed, device, time.monotonic() - began, tables, sections, notes=notes)
     write(report, run)
     print(*(text(tables[name]) for name in shown), sep="\n\n")
+    print(f"report: {run / 'report.html'}", file=sys.stderr)
     return report
 
 

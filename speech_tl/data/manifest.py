@@ -108,7 +108,8 @@ def _utterance(row: Row, needed: Sequence[str]) -> Utterance:
     cells = row.cells
     for column in needed:
         if not cells.get(column, "").strip():
-            raise InputError(f"{row.where}: empty {column} for {row.audio.name}")
+            hint = "; only --pseudo-labels learns without transcripts" if column == "text" else ""
+            raise InputError(f"{row.where}: empty {column} for {row.audio.name}{hint}")
     if "speaker_id" in cells and not cells["speaker_id"].strip():
         raise InputError(f"{row.where}: empty speaker_id for {row.audio.name}; splits are by speaker, so name one")
     start, end, seconds = (

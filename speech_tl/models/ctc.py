@@ -357,7 +357,9 @@ def load(folder: Path | str, *, device: str = "cpu") -> MultilingualCTC:
     for name in ("config.json", "model.safetensors"):
         if not (folder / name).is_file():
             present = ", ".join(sorted(path.name for path in folder.glob("*"))[:8]) if folder.is_dir() else "no folder"
-            raise InputError(f"no {name} in {folder} (found: {present or 'nothing'}); give a run of asr_multilingual")
+            inside = ", ".join(sorted(str(each.parent) for each in folder.glob("*/checkpoint")))
+            give = f"give one of {inside}" if inside else "give a run of asr_multilingual"
+            raise InputError(f"no {name} in {folder} (found: {present or 'nothing'}); {give}")
     try:
         settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except ValueError as error:
