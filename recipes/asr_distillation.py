@@ -8,8 +8,8 @@ teacher was trained on, divided as for the teacher.
         D/lithuanian_speech_commands --steps 6000 --out runs/student
 
 So measured (`--phones eng=espeak:en-us arb=ipa lit=espeak:lt --validate-every 500 --methods alone soft_targets`; the
-teacher is the words model of 20,000 updates with 0.72 million weights, the student has 0.19), utterance error on theo of
-FSDD, Arabic and Lithuanian, seed 0: teacher 4.0, 8.0, 11.2; student alone 19.8, 50.2, 39.3 (578 CPU-seconds); with soft
+teacher is the words model of 20,000 updates with 0.72 million weights, the student has 0.19), utterance error on theo,
+Arabic and Lithuanian, seed 0: teacher 4.0, 8.0, 11.2; student alone 19.8, 50.2, 39.3 (578 CPU-seconds); with soft
 targets 9.8, 35.6, 42.1 (1,129): between the two where the teacher has much data, and 6 to 31 points short of it.
 `relational` is still to be run.
 """
