@@ -17,6 +17,8 @@ from nmt_zero_shot.metrics import Outputs, Score, difference, exact_match, lengt
 
 Kind: TypeAlias = Literal["supervised", "zero_shot"]
 Row: TypeAlias = dict[str, Any]
+RATES = ("off_target", "copies", "empty")
+"""Of `metrics.Outputs`, in percent: a system that writes nothing is never off target."""
 DIRECT, PIVOT, COPY = "direct", "pivot", "copy"
 """The system that is asked about, the same one by way of the hub, and no translation at all."""
 
@@ -152,8 +154,8 @@ class Evaluation:
             own = list(group)
             row = {**dict(zip(("test", "kind", "system"), key, strict=True)), "directions": len(own)}
             row |= {"bleu": mean(_score(r).bleu for r in own), "chrf": mean(_score(r).chrf for r in own)}
-            told = [r.outputs.rates()["off_target"] for r in own if r.outputs]
-            rows.append({**row, "off_target": mean(told) if told else None})
+            told = [r.outputs.rates() for r in own if r.outputs]
+            rows.append({**row, **{name: mean(each[name] for each in told) if told else None for name in RATES}})
         return rows
 
     def signature_rows(self) -> list[Row]:
@@ -198,5 +200,5 @@ def _head(result: Result) -> Row:
 
 
 def _rates(result: Result) -> Row:
-    known = result.outputs.rates() if result.outputs else dict.fromkeys(("off_target", "copies", "empty"))
+    known = result.outputs.rates() if result.outputs else dict.fromkeys(RATES)
     return {**known, "sentences": len(result.sources)}
