@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from nmt_zero_shot import language_id
 from nmt_zero_shot.corpus import Corpus, Direction, Row
@@ -28,6 +28,7 @@ from speech_tl import files
 from speech_tl.device import chosen
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.report import Report, text
+from speech_tl.training.checkpoint import beside
 from speech_tl.training.config import command
 
 
@@ -46,8 +47,8 @@ def evaluate(
     """The translations of (the first `most`) `rows` in every direction, under the system's `name`.
 
     Where no row of a direction has a reference, its translations, the pivot's too, are also translated back directly.
-    Besides there are the way
-    through the hub, under the name `pivot` (empty: not asked for), and beside the direct system a copy of the source.
+    Besides there are the way through the hub, under the name `pivot` (empty: not asked for), and beside the direct
+    system a copy of the source.
 
     Raises:
         InputError: no row has a text in a direction's source language.
@@ -170,12 +171,11 @@ def main(config: Config) -> Report:
 
 def _hub(checkpoint: Path) -> str:
     """The hub of the run that a checkpoint belongs to; en where nothing says so."""
-    folder = checkpoint.resolve()
-    for place in (folder, *list(folder.parents)[:3]):
-        with contextlib.suppress(OSError, ValueError):
-            stored: Any = json.loads((place / "config.json").read_text(encoding="utf-8"))
-            if isinstance(stored, dict) and "hub_language" in stored:
-                return str(stored["hub_language"])
+    identifier = beside(checkpoint, language_id.FILE)
+    if identifier is None:
+        return "en"
+    with contextlib.suppress(OSError, ValueError, LookupError):  # a run's flags lie beside its identifier
+        return str(json.loads((identifier.parent / "config.json").read_text(encoding="utf-8"))["hub_language"])
     return "en"
 
 
@@ -249,10 +249,8 @@ def _retrieval(codec: Codec, rows: Sequence[Row], languages: Sequence[str], *, t
 
 def _identifier(config: Config, corpora: Mapping[str, Corpus]) -> Identifier | None:
     """The run's own, else one that is trained on the training part of the data, else none, which is said."""
-    folder = config.checkpoint.resolve()
-    for place in (folder, *list(folder.parents)[:3]):  # RUN, RUN/systems/NAME, or the checkpoint in either
-        if (place / language_id.FILE).is_file():
-            return language_id.load(place / language_id.FILE)
+    if file := beside(config.checkpoint, language_id.FILE):
+        return language_id.load(file)
     texts: dict[str, list[str]] = {}
     for corpus in corpora.values():
         for row in corpus.train:

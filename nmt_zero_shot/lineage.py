@@ -12,6 +12,7 @@ from pathlib import Path
 from nmt_zero_shot.corpus import Bitexts, Direction
 from speech_tl import files
 from speech_tl.errors import InputError
+from speech_tl.training.checkpoint import beside
 
 FILE = "trained_on.json.gz"
 Served = Mapping[Direction, tuple[str, ...]]
@@ -34,13 +35,12 @@ def save(trained: Served, run: Path) -> None:
 
 
 def load(checkpoint: Path) -> Served | None:
-    """Of RUN, RUN/systems/NAME or the checkpoint in either; None where nobody knows, as of a model from elsewhere.
+    """Of the run that a checkpoint belongs to; None where nobody knows, as of a model from elsewhere.
 
     Raises:
         InputError: the file is not one that `save` wrote.
     """
-    folder = checkpoint.resolve()
-    file = next((place / FILE for place in (folder, *list(folder.parents)[:3]) if (place / FILE).is_file()), None)
+    file = beside(checkpoint, FILE)
     if file is None:
         return None
     try:

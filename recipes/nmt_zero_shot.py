@@ -103,21 +103,9 @@ def main(config: Config) -> Report:
     began = time.monotonic()
     chosen(config.device)
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
-    if config.add_languages and not config.init:
-        raise InputError(f"--add-languages {' '.join(config.add_languages)}: to what? name a checkpoint with --init")
-    if config.init and (config.out.resolve() == (init := config.init.resolve()) or _inside(init, config.out)):
-        raise InputError(f"--out {config.out} would write over --init {config.init}: choose another folder")
-    if config.init and "plain" in config.rivals:
-        raise InputError("--rivals plain begins with random weights, which --init takes the place of: leave one out")
-    if config.init and (useless := [name for name in OWN if getattr(config, name) != getattr(Config(), name)]):
-        flags = ", ".join("--" + name.replace("_", "-") for name in useless)
-        raise InputError(f"--init {config.init} brings its own model and vocabulary: leave out {flags}")
+    _check(config)
     if config.tiny:
         config = replace(config, size="tiny", steps=config.steps or 40, validate_every=20, beam=1)
-    if config.languages and set(config.languages) == {config.hub_language}:
-        raise InputError(f"--languages {config.hub_language}: the hub alone; name the others, or none for all")
-    if min(config.test_sentences, config.beam) < 1:
-        raise InputError(f"--test-sentences {config.test_sentences} --beam {config.beam}: expected 1 or more")
 
     # Data
     hub = config.hub_language
@@ -183,6 +171,24 @@ def main(config: Config) -> Report:
     return _report(config, (trained, *rivals), evaluation, found.tests, languages, identify, notes=notes, began=began)
 
 
+def _check(config: Config) -> None:
+    """What no data are needed to refuse."""
+    if config.add_languages and not config.init:
+        raise InputError(f"--add-languages {' '.join(config.add_languages)}: to what? name a checkpoint with --init")
+    out, init = config.out.resolve(), config.init and config.init.resolve()
+    if init and (out.is_relative_to(init) or init.is_relative_to(out)):
+        raise InputError(f"--out {config.out} would write over --init {config.init}: choose another folder")
+    if config.init and "plain" in config.rivals:
+        raise InputError("--rivals plain begins with random weights, which --init takes the place of: leave one out")
+    if config.init and (useless := [name for name in OWN if getattr(config, name) != getattr(Config(), name)]):
+        flags = ", ".join("--" + name.replace("_", "-") for name in useless)
+        raise InputError(f"--init {config.init} brings its own model and vocabulary: leave out {flags}")
+    if config.languages and set(config.languages) == {config.hub_language}:
+        raise InputError(f"--languages {config.hub_language}: the hub alone; name the others, or none for all")
+    if min(config.test_sentences, config.beam) < 1:
+        raise InputError(f"--test-sentences {config.test_sentences} --beam {config.beam}: expected 1 or more")
+
+
 def _report(
     config: Config,
     systems: Sequence[Trained],
@@ -233,11 +239,6 @@ def _beginning(config: Config, texts: Mapping[str, Sequence[str]]) -> Callable[[
         return lambda _settings: continued(checkpoint, texts, added=config.add_languages, seed=config.seed)
     size = config.vocabulary or (600 if config.tiny else 4000 if config.data else 1000)
     return partial(untrained, subwords.train(texts, size=size, seed=config.seed), seed=config.seed)
-
-
-def _inside(folder: Path, other: Path) -> bool:
-    """Whether one of two folders holds the other."""
-    return folder.resolve() in other.resolve().parents or other.resolve() in folder.resolve().parents
 
 
 def _divided(config: Config, before: lineage.Served) -> tuple[corpus.Corpus, corpus.Bitexts, corpus.Bitexts]:

@@ -33,6 +33,7 @@ from speech_tl.models.ctc import MultilingualCTC, load
 from speech_tl.models.decoding import greedy
 from speech_tl.report import Report, text
 from speech_tl.results import Evaluation, Result, compare, grouped, scored
+from speech_tl.training.checkpoint import beside
 from speech_tl.training.config import command
 
 __all__ = ["Config", "Evaluation", "Result", "compare", "division_of", "evaluate", "main", "splits_of"]
@@ -193,9 +194,7 @@ def _chosen(config: Config, model: MultilingualCTC) -> dict[str, list[Utterance]
 
 def splits_of(checkpoint: Path) -> Path | None:
     """The splits.json of the run that a checkpoint belongs to: RUN, RUN/systems/NAME, or the checkpoint in either."""
-    folder = checkpoint.resolve()
-    places = (folder, *list(folder.parents)[:3])
-    return next((place / "splits.json" for place in places if (place / "splits.json").is_file()), None)
+    return beside(checkpoint, "splits.json")
 
 
 def heard_by(checkpoint: Path, languages: Iterable[str]) -> frozenset[str]:

@@ -87,6 +87,13 @@ def replace_folder(folder: Path) -> Iterator[Path]:
     _flush(folder.parent)
 
 
+def beside(checkpoint: Path, name: str) -> Path | None:
+    """A file of the run that a checkpoint belongs to: of RUN, RUN/systems/NAME, or the checkpoint in either."""
+    folder = checkpoint.resolve()
+    places = (place / name for place in (folder, *list(folder.parents)[:3]))
+    return next((place for place in places if place.is_file()), None)
+
+
 def settle(folder: Path) -> None:
     """Finish or undo what a `replace_folder` left that was killed between its renames: call it before reading."""
     new, old = _siblings(folder)

@@ -92,7 +92,7 @@ ROWS = [
     Bad("other data on resuming", TRAIN + " --resume", "the saved run was training on other sentence pairs", row_for_all("A new bus.", "Ein neuer Bus.", "Un nouveau bus.")),
     Bad("other settings on resuming", TRAIN + " --resume --align 0.3", "the run in run began with --align 0.0, now 0.3: resume it with the same"),
     Bad("a pair never trained of one language", TRAIN + " --languages de --rivals zero_resource", "of which there are none with one language"),
-    Bad("no sentences to test", TRAIN.replace("--test-sentences 2", "--test-sentences 0"), "--test-sentences 0 --beam 1: expected 1 or more"),
+    Bad("no sentences to test", TRAIN.replace("--test-sentences 2", "--test-sentences 0"), "--test-sentences 0 --beam 5: expected 1 or more"),
     Bad("a search of nothing after training", TRAIN.replace("--tiny", "--size tiny") + " --beam 0", "--test-sentences 2 --beam 0: expected 1 or more"),
     Bad("a bound of one language", TRAIN + " --languages de --rivals bound_added", "--rivals bound_added: pairs never trained, of which there are none with one language"),
     Bad("a plain rival of a start", TRAIN.replace("--out run", "--out more") + " --init run --rivals plain", "--rivals plain begins with random weights, which --init takes the place of"),

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -166,6 +167,14 @@ def test_the_matrix_of_a_real_model(run: Path, capsys: pytest.CaptureFixture[str
     sentences = {(row["source"], row["target"]): row for row in tables["sentences"]}
     assert len(tables["sentences"]) == 6 * 12 and {"text", "reference", "direct", "pivot"} <= set(sentences["ja", "de"])
     assert list(report.tables)[:2] == ["bleu", "pairs"] and "\nbleu\n" in capsys.readouterr().out
+
+
+def test_the_hub_is_the_runs_own(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "german")
+    (tmp_path / "german" / "config.json").write_text('{"hub_language": "de"}')
+    report = main(Config(tmp_path / "german" / "checkpoint", (str(run / "data"),), pairs="de-fr,en-fr", beam=1))
+    kinds = {(row["source"], row["kind"]) for row in report.tables["pairs"] if row["system"] == "direct"}
+    assert kinds == {("de", "supervised"), ("en", "zero_shot")}
 
 
 def test_a_language_that_the_test_set_has_not(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
