@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from nmt_zero_shot import pretrained, tokenizer
+from nmt_zero_shot import lineage, pretrained, tokenizer
 from nmt_zero_shot import subwords as vocabulary
 from nmt_zero_shot.subwords import SentencePieces
 from nmt_zero_shot.tags import Codec, Subwords, check
@@ -181,7 +181,7 @@ def pooled(hidden: Tensor, mask: Tensor) -> Tensor:
 def save(model: PreTrainedModel, subwords: Subwords, folder: Path) -> None:
     """A folder that `load` and transformers' Auto classes read; it is whole or not there."""
     written = model.plain() if isinstance(model, ZeroShotNMT) and not model.config.features() else model
-    with replace_folder(folder) as aside:
+    with replace_folder(folder, along=(lineage.FILE,)) as aside:
         try:
             written.save_pretrained(aside)
         except SafetensorError as error:  # hides the errno of a full disk

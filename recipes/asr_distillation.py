@@ -94,7 +94,7 @@ def main(config: Config) -> Report:
 
     # Transfer and train
     if configuration.begin(config, config.out, resume=config.resume, free=("methods",)):
-        splits.save({code: language.split for code, language in data.items()}, config.out / "splits.json")
+        splits.save({code: language.split for code, language in data.items()}, config.out / ctc.SPLITS)
     systems = {method: _learned(config, teacher, data, method) for method in config.methods}
 
     # Evaluate

@@ -104,7 +104,7 @@ def main(config: Config) -> Report:
     start = Plan(steps=first, peak_rate=config.peak_rate, validate_every=first)
     plan = Plan(steps=steps, peak_rate=config.method_rate, validate_every=max(1, steps // 5))
     if configuration.begin(config, config.out, resume=config.resume, free=("methods",)):
-        file = config.out / "splits.json"
+        file = config.out / ctc.SPLITS
         splits.save({source.code: source.split}, file)
         if config.shift == "recordings":  # else both sides are of one division
             splits.save({target.code: target.split}, file, beside=file)

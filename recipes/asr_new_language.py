@@ -171,7 +171,7 @@ def _cell(
         return facts(after, known, known, trained_parameters=0, cpu_seconds=0.0)
     folder = config.out / name
     old = None if method == "scratch" else splits_of(config.checkpoint)
-    splits.save({language.code: language.split}, folder / "splits.json", beside=old)
+    splits.save({language.code: language.split}, folder / ctc.SPLITS, beside=old)
     learned = languages.learn(
         model,
         language,

@@ -27,6 +27,7 @@ from speech_tl.data import splits
 from speech_tl.data.preparation import Language
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
+from speech_tl.models.ctc import SPLITS
 from speech_tl.pretraining import MaskedPrediction, Pretrained, few_labels, pretrain
 from speech_tl.report import Report, finish
 from speech_tl.results import tables
@@ -86,7 +87,7 @@ def main(config: Config) -> Report:
     # Transfer and train
     plan = flags.plan(config)
     if configuration.begin(config, config.out, resume=config.resume, free=("controls",)):
-        splits.save({code: whole.split}, config.out / "splits.json")
+        splits.save({code: whole.split}, config.out / SPLITS)
     fitted = partial(train, data=data, settings=settings, seed=config.seed, resume=config.resume)
     systems = {"scratch": fitted("scratch", fresh(), plan=plan, folder=config.out / "scratch")}
     steps, more = systems["scratch"].history.steps, 8 if config.tiny else config.pretraining_steps

@@ -34,7 +34,7 @@ from speech_tl.data.pronunciations import pronunciations
 from speech_tl.device import chosen
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.held_out_words import HeldOut, distractors, drawn, never_heard
-from speech_tl.models.ctc import MultilingualCTC
+from speech_tl.models.ctc import SPLITS, MultilingualCTC
 from speech_tl.models.ctc_config import PHONE_HEAD
 from speech_tl.phonology.lexicon import Lexicon, read
 from speech_tl.phonology.spelling import phones
@@ -97,7 +97,7 @@ def main(config: Config) -> Report:
     # Model and train
     plan = flags.plan(config)
     if configuration.begin(config, config.out, resume=config.resume, free=SEARCHED):
-        splits.save({code: data[code].split for code in words.languages}, config.out / "splits.json")
+        splits.save({code: data[code].split for code in words.languages}, config.out / SPLITS)
     handicap = _handicap(config, words, plan) if config.handicap is None else config.handicap
     model = _trained(config, words, plan, config.out, handicap=handicap)
 

@@ -29,7 +29,7 @@ from speech_tl.device import chosen
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.metrics import tidy
 from speech_tl.models import voices
-from speech_tl.models.ctc import MultilingualCTC, load
+from speech_tl.models.ctc import SPLITS, MultilingualCTC, load
 from speech_tl.models.decoding import greedy
 from speech_tl.report import Report, text
 from speech_tl.results import Evaluation, Result, compare, grouped, scored
@@ -193,8 +193,8 @@ def _chosen(config: Config, model: MultilingualCTC) -> dict[str, list[Utterance]
 
 
 def splits_of(checkpoint: Path) -> Path | None:
-    """The splits.json of the run that a checkpoint belongs to: RUN, RUN/systems/NAME, or the checkpoint in either."""
-    return beside(checkpoint, "splits.json")
+    """What a checkpoint was trained and tested on: of RUN, RUN/systems/NAME, or the checkpoint in either."""
+    return beside(checkpoint, SPLITS)
 
 
 def heard_by(checkpoint: Path, languages: Iterable[str]) -> frozenset[str]:

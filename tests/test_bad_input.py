@@ -123,9 +123,10 @@ def sound(name: str, samples: np.ndarray, *, rate: int = RATE, subtype: str = "F
     return lambda folder: soundfile.write(folder / name, samples, rate, subtype=subtype)
 
 
-def remove(name: str) -> Spoil:
+def remove(*names: str) -> Spoil:
     def away(folder: Path) -> None:
-        shutil.rmtree(folder / name) if (folder / name).is_dir() else (folder / name).unlink()
+        for path in (folder / name for name in names):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     return away
 
@@ -349,7 +350,7 @@ SPEAKERS = [
     Bad("no seconds of enrolment", ADAPT + " --seconds 0", "--seconds 0.0: expected numbers above 0"),
     Bad("nobody speaks", ADAPT, r"metadata\.csv, row 2: empty speaker_id", lambda folder: rewrite(folder, [rows(folder)[0], *([*line[:3], ""] for line in rows(folder)[1:])])),
     Bad("texts in another alphabet", ADAPT, r"4 of 4 clips have symbols that the head of aa cannot write: .*; is it the right language\?", lambda folder: rewrite(folder, [rows(folder)[0], *([line[0], "да", *line[2:]] for line in rows(folder)[1:] if line[2] == "aa")]), late=True),
-    Bad("a source without its division", ADAPT + " --source corpus", "no splits.json beside run: without it nobody knows", remove("run/splits.json")),
+    Bad("a source without its division", ADAPT + " --source corpus", "no splits.json beside run: without it nobody knows", remove("run/splits.json", "run/checkpoint/splits.json")),
     Bad("no checkpoint to adapt", ADAPT.replace("--checkpoint run", "--checkpoint corpus"), "no config.json in corpus"),
     Bad("a voice that is not there", TRANSCRIBE + " --speaker voice.safetensors noise.wav", "no adaptation at voice.safetensors"),
     Bad("a pickle for a voice", TRANSCRIBE + " --speaker voice.safetensors noise.wav", "voice.safetensors is not a whole safetensors file", file("voice.safetensors", b"\x80\x04pickled")),
@@ -364,7 +365,7 @@ STUDENTS = [
     Bad("a student of no size", TEACH + " --student tinny", "unknown encoder size 'tinny'; did you mean 'tiny'"),
     Bad("a weight of nothing", TEACH + " --weight 0", "--weight 0 --soft 2: expected numbers above 0"),
     Bad("no teacher", TEACH.replace("--checkpoint run", "--checkpoint corpus"), "no config.json in corpus"),
-    Bad("a teacher without its division", TEACH, "no splits.json beside run", remove("run/splits.json")),
+    Bad("a teacher without its division", TEACH, "no splits.json beside run", remove("run/splits.json", "run/checkpoint/splits.json")),
     Bad("recordings that the teacher does not know", TEACH, "unknown language 'aa' in corpus", lambda folder: relabel(folder, aa="cc")),
 ]  # fmt: skip
 """Distillation."""
@@ -539,7 +540,7 @@ LANGUAGES = [
     Bad("replay of nothing", LEARN + " --replay", "--replay goes on with the other languages' recordings: name them with --source"),
     Bad("phones for a checkpoint without", LEARN + " --phones cc=ipa", "--phones cc=ipa: run was trained without phones"),
     Bad("a source that the checkpoint does not know", LEARN + " --source corpus", "corpus hold no language but the one to learn that the checkpoint knows", lambda folder: relabel(folder, aa="cc", bb="dd")),
-    Bad("a source of a run without its division", LEARN + " --source corpus", "no splits.json beside run: without it nobody knows what it was trained on", lambda folder: (relabel(folder, bb="cc"), remove("run/splits.json")(folder))[1]),
+    Bad("a source of a run without its division", LEARN + " --source corpus", "no splits.json beside run: without it nobody knows what it was trained on", lambda folder: (relabel(folder, bb="cc"), remove("run/splits.json", "run/checkpoint/splits.json")(folder))[1]),
     Bad("no checkpoint to learn from", LEARN.replace("--checkpoint run", "--checkpoint corpus"), "no config.json in corpus"),
 ]  # fmt: skip
 """Languages: what adding one can get wrong."""

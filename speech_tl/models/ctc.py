@@ -33,6 +33,9 @@ from speech_tl.phonology.units import BLANK, Units
 from speech_tl.training.checkpoint import replace_folder, settle
 from speech_tl.transfer.progressive import attach
 
+SPLITS = "splits.json"
+"""Of a run: who is trained on and who is tested; every checkpoint of it has that of its own."""
+
 
 class MultilingualCTC(PreTrainedModel):
     """A shared encoder with one linear CTC head per language, over waveforms."""
@@ -325,7 +328,7 @@ def save(model: MultilingualCTC, folder: Path) -> None:
     }
     for vocabulary in tokens.values():
         vocabulary.setdefault("|", len(vocabulary))
-    with replace_folder(folder) as aside:
+    with replace_folder(folder, along=(SPLITS,)) as aside:
         try:
             model.save_pretrained(aside)
         except SafetensorError as error:  # hides the errno of a full disk

@@ -9,7 +9,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,17 +66,24 @@ def load_state(path: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def replace_folder(folder: Path) -> Iterator[Path]:
+def replace_folder(folder: Path, *, along: Collection[str] = ()) -> Iterator[Path]:
     """Yields an empty sibling to write into; on success it becomes `folder`, on an error `folder` stays.
 
     The swap is two renames. If the process dies between them, the next `replace_folder` or `settle` finishes
     it.
+
+    Args:
+        along: files of the run that the folder belongs to, which are copied into it: a run that starts over changes
+            them at once, and what it wrote before only with what replaces it.
     """
     _tidy(folder)
     new, old = _siblings(folder)
     new.mkdir(parents=True)
     try:
         yield new
+        for name in along:
+            if (file := _above(folder.parent, name)) is not None:
+                shutil.copyfile(file, new / name)
         for file in new.rglob("*"):
             _flush(file)
         if folder.exists():
@@ -88,10 +95,12 @@ def replace_folder(folder: Path) -> Iterator[Path]:
 
 
 def beside(checkpoint: Path, name: str) -> Path | None:
-    """A file of the run that a checkpoint belongs to: of RUN, RUN/systems/NAME, or the checkpoint in either."""
-    folder = checkpoint.resolve()
-    places = (place / name for place in (folder, *list(folder.parents)[:3]))
-    return next((place for place in places if place.is_file()), None)
+    """A file of the run that a checkpoint belongs to: of RUN, RUN/systems/NAME, or the checkpoint in either.
+
+    What went along with the checkpoint comes first.
+    """
+    own = checkpoint / "checkpoint" / name
+    return own if own.is_file() else _above(checkpoint, name)
 
 
 def settle(folder: Path) -> None:
@@ -99,6 +108,12 @@ def settle(folder: Path) -> None:
     new, old = _siblings(folder)
     if old.exists() and not folder.exists():
         (new if new.exists() else old).rename(folder)
+
+
+def _above(folder: Path, name: str) -> Path | None:
+    folder = folder.resolve()
+    places = (place / name for place in (folder, *list(folder.parents)[:3]))
+    return next((place for place in places if place.is_file()), None)
 
 
 def _tidy(folder: Path) -> None:

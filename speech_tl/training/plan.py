@@ -1,6 +1,7 @@
 """How long and how to train, and what happened: the two records that stand around a run."""
 
 import math
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -85,16 +86,17 @@ class History:
 
 
 def affordable_steps(clocked: Sequence[float], seconds: float) -> int:
-    """How many steps a budget of `seconds` amounts to, the ones done included, at the pace of the later half of them.
+    """How many steps a budget of `seconds` amounts to, the ones done included, at the pace of the latest of them.
 
-    A GPU loads its kernels in the first steps: one that took three seconds says nothing about the thousandth.
+    Those are the later half, in number and in time: a GPU loads its kernels in the first steps, and the first clips
+    are as recorded, which takes no time.
 
     Args:
         clocked: the seconds spent after each step that is done.
     """
-    half = len(clocked) // 2
-    before = clocked[half - 1] if half else 0.0
-    pace = (clocked[-1] - before) / (len(clocked) - half)
+    first = max(len(clocked) // 2, bisect(clocked, clocked[-1] / 2))
+    before = clocked[first - 1] if first else 0.0
+    pace = (clocked[-1] - before) / (len(clocked) - first)
     return len(clocked) + max(0, round((seconds - clocked[-1]) / pace))
 
 

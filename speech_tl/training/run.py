@@ -26,8 +26,8 @@ from speech_tl.training.progress import Reporter
 from speech_tl.training.schedules import warmup_cosine
 from speech_tl.training.seeding import Streams, global_state, restore_global_state
 
-CALIBRATION = 0.05
-"""The share of a budget in minutes after which it becomes a number of steps."""
+CALIBRATION = 0.2
+"""The share of a budget in minutes after which it becomes a number of steps: clips are varied before that is over."""
 
 
 class Batches(Protocol):
@@ -103,7 +103,9 @@ class Run:
 
     @property
     def progress(self) -> float:
-        """The share of the updates that are done; 0 while a budget in minutes is not yet a number of steps."""
+        """The share of the updates that are done, of the minutes as long as these are not yet a number of steps."""
+        if self.total is None and self.plan.minutes is not None:
+            return self.history.train_seconds / (60 * self.plan.minutes)
         return self.history.steps / self.total if self.total else 0.0
 
     @property

@@ -98,7 +98,7 @@ ROWS = [
     Bad("a plain rival of a start", TRAIN.replace("--out run", "--out more") + " --init run --rivals plain", "--rivals plain begins with random weights, which --init takes the place of"),
     Bad("a start written over from within", TRAIN.replace("--out run", "--out run/checkpoint") + " --init run", "--out run/checkpoint would write over --init run"),
     Bad("labels that are nothing but smooth", TRAIN + " --smoothing 1.5", r"smoothing is 1\.5: expected a share from 0"),
-    Bad("a start that is not whole", TRAIN.replace("--out run", "--out more") + " --init run", r"trained_on\.json\.gz cannot be read .*copy the run again", file("run/trained_on.json.gz", b"x")),
+    Bad("a start that is not whole", TRAIN.replace("--out run", "--out more") + " --init run", r"trained_on\.json\.gz cannot be read .*copy the run again", file("run/checkpoint/trained_on.json.gz", b"x")),
     Bad("a language without another", TRAIN + " --languages en", "--languages en: the hub alone; name the others"),
     Bad("a checkpoint that is none", EVALUATE.replace("run", "corpus"), "no config.json in corpus"),
     Bad("a pickle for weights", EVALUATE, "pickled weights are never loaded", pickled),

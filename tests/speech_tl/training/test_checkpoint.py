@@ -4,6 +4,7 @@ import errno
 import json
 import math
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,25 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
         (new / "third").write_text("third half ş", encoding="ascii")
     assert [path.name for path in folder.iterdir()] == ["second"]
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_what_a_folder_was_made_with_stays_with_it(tmp_path: Path) -> None:
+    """A run that starts over says at once who it trains on; its old checkpoint goes on saying who that was before."""
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    (run / "systems").mkdir(parents=True)
+    (run / "splits.json").write_text("first")
+    for folder in (run / "checkpoint", run / "systems" / "checkpoint"):
+        with replace_folder(folder, along=("splits.json", "nowhere.json")):
+            pass
+        assert [path.name for path in folder.iterdir()] == ["splits.json"]
+    (run / "splits.json").write_text("second")
+    shutil.copytree(run / "checkpoint", elsewhere)
+    for asked in (run, run / "checkpoint", run / "systems", elsewhere):
+        file = checkpoint.beside(asked, "splits.json")
+        assert file is not None and file.read_text() == "first"
+    with replace_folder(run / "checkpoint", along=("splits.json",)):
+        pass
+    assert (run / "checkpoint" / "splits.json").read_text() == "second"
 
 
 @pytest.mark.parametrize(

@@ -273,7 +273,7 @@ def test_layers_learn_at_rates_of_their_own(tiny: ModuleType, tmp_path: Path) ->
 def test_minutes_become_a_fixed_number_of_steps(
     tiny: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A clock of 0.5 s a step: 5 % of 1 minute is over after 6 steps, and the minute is 120 steps."""
+    """A clock of 0.5 s a step: a fifth of a minute is over after 24 steps, and the minute is 120 steps."""
     ticks = iter(range(100_000))
     monkeypatch.setattr("speech_tl.training.run.time.process_time", lambda: next(ticks) / 2)
     fixed: list[int] = []
@@ -287,8 +287,24 @@ def test_minutes_become_a_fixed_number_of_steps(
     history = train(tiny, tmp_path, steps=None, minutes=1.0, validate_every=50)
     assert history.steps == 120
     assert history.train_seconds == pytest.approx(60)
-    assert fixed == [6, 50, 100, 120]  # saved at once when it is known
+    assert fixed == [24, 50, 100, 120]  # saved at once when it is known
     assert load_state(tmp_path / "state.safetensors")["total"] == 120
+
+
+def test_terms_know_the_share_of_minutes_spent(
+    tiny: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What happens after a tenth of the updates happens while the pace is still measured."""
+    ticks = iter(range(100_000))
+    monkeypatch.setattr("speech_tl.training.run.time.process_time", lambda: next(ticks) / 2)
+    seen: list[float] = []
+
+    def terms(model: nn.Module, batch: Any, progress: float) -> dict[str, torch.Tensor]:
+        seen.append(progress)
+        return dict(tiny.terms(model, batch, progress))
+
+    train(tiny, tmp_path, terms=terms, steps=None, minutes=1.0)
+    assert seen == pytest.approx([step / 120 for step in range(120)])
 
 
 def test_slow_first_steps_do_not_shorten_a_run() -> None:
@@ -296,6 +312,12 @@ def test_slow_first_steps_do_not_shorten_a_run() -> None:
     assert affordable_steps([3.0, 3.1, 3.2, 3.3], 10.0) == 71
     assert affordable_steps([2.0], 10.0) == 5
     assert affordable_steps([11.0], 10.0) == 1
+
+
+def test_pace_is_that_of_clips_as_they_are_varied() -> None:
+    # ten updates of a second with clips as recorded, then four of three: 22 of 112 seconds are gone, 90 left for 30
+    clocked = [*map(float, range(1, 11)), 13.0, 16.0, 19.0, 22.0]
+    assert affordable_steps(clocked, 112.0) == 44
 
 
 def test_terms_know_the_share_of_updates_done(tiny: ModuleType, tmp_path: Path) -> None:
