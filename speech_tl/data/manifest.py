@@ -59,8 +59,9 @@ def read(source: str | Path, *, cache: Path | None = None, untranscribed: bool =
     are dropped with a warning in the log.
     """
     needed = ("language",) if untranscribed else ("text", "language")
-    found = (_utterance(row, needed) for row in _rows(str(source), cache))
-    utterances = _without_duplicates(found, source=str(source))
+    rows = tuple(_rows(str(source), cache))
+    _check_filled(rows, needed)
+    utterances = _without_duplicates(map(_utterance, rows), source=str(source))
     if not utterances:
         raise InputError(f"{source}: no utterances")
     _check_audio(utterances, source=str(source))
@@ -104,14 +105,30 @@ def _rows(source: str, cache: Path | None) -> Iterator[Row]:
     )
 
 
-def _utterance(row: Row, needed: Sequence[str]) -> Utterance:
+def _check_filled(rows: Sequence[Row], needed: Sequence[str]) -> None:
+    """Names the first row that lacks something, and how many do."""
+    hints = {
+        "text": "; only --pseudo-labels learns without transcripts",
+        "speaker_id": "; splits are by speaker, so name one",
+    }
+    for column in (*needed, "speaker_id"):
+        absent = "" if column in needed else "nobody"  # a corpus without the column does not say who speaks
+        if empty := [row for row in rows if not row.cells.get(column, absent).strip()]:
+            more = f" and {len(empty) - 1} more of {len(rows)} rows" if len(empty) > 1 else ""
+            first = f"{empty[0].where}: empty {column} for {empty[0].audio.name}"
+            raise InputError(f"{first}{more}{hints.get(column, '')}")
+    codes: dict[str, Row] = {}
+    for row in rows:
+        other = codes.setdefault(row.cells["language"].casefold(), row)
+        if other.cells["language"] != row.cells["language"]:
+            raise InputError(
+                f"{row.where}: language {row.cells['language']!r}, but {other.cells['language']!r} in "
+                f"{other.where.rpartition(', ')[2]}; write both alike"
+            )
+
+
+def _utterance(row: Row) -> Utterance:
     cells = row.cells
-    for column in needed:
-        if not cells.get(column, "").strip():
-            hint = "; only --pseudo-labels learns without transcripts" if column == "text" else ""
-            raise InputError(f"{row.where}: empty {column} for {row.audio.name}{hint}")
-    if "speaker_id" in cells and not cells["speaker_id"].strip():
-        raise InputError(f"{row.where}: empty speaker_id for {row.audio.name}; splits are by speaker, so name one")
     start, end, seconds = (
         _number(cells.get(column, ""), column, row.where) for column in ("start", "end", "duration_s")
     )

@@ -9,7 +9,7 @@ al., 2011).
 import csv
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,10 +91,28 @@ def kaldi(folder: Path) -> Iterator[Row]:
 
 def table(file: Path, *, required: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
     """(where, cells) of a CSV (quoted), TSV (never quoted, as Common Voice writes it) or JSON-lines file."""
-    for where, cells in _json_lines(file) if file.suffix == ".jsonl" else _delimited(file, required):
-        if absent := [name for name in required if name not in cells]:
-            raise InputError(f"{where}: no column {', '.join(absent)}; columns found: {', '.join(cells)}")
+    if file.suffix != ".jsonl":
+        yield from _delimited(file, required)
+        return
+    for where, cells in _json_lines(file):
+        _check_columns(tuple(cells), required, where)
         yield where, cells
+
+
+def _check_columns(columns: Sequence[str], required: Sequence[str], where: str) -> None:
+    if absent := [name for name in required if name not in columns]:
+        found = f"columns found: {', '.join(columns)}{_hint(columns, absent)}"
+        raise InputError(f"{where}: no column {', '.join(absent)}; {found}")
+
+
+def _hint(columns: Sequence[str], absent: Sequence[str]) -> str:
+    """What is likely to be wrong with a header that lacks columns."""
+    marks = {";": "semicolons", "\t": "tabs", ",": "commas", "|": "bars"}
+    if len(columns) == 1 and (mark := next((mark for mark in marks if mark in columns[0]), "")):
+        return f" (one, with {marks[mark]}: separate by commas in a .csv, by tabs in a .tsv)"
+    alike = {column.casefold().replace(" ", "_"): column for column in columns}
+    renamed = [f"{alike[name]!r} as {name}" for name in absent if name in alike]
+    return f" (write {', '.join(renamed)})" if renamed else ""
 
 
 def _delimited(file: Path, required: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -111,6 +129,7 @@ def _delimited(file: Path, required: tuple[str, ...]) -> Iterator[tuple[str, dic
                     header = [name.strip() for name in row]
                     if len(set(header)) != len(header):
                         raise InputError(f"{file}: a column name occurs twice in {', '.join(header)}")
+                    _check_columns(header, required, f"{file}, row 1")
                 elif len(row) != len(header) and row:
                     raise InputError(
                         f"{file}, row {number}: {len(row)} cells, but the header has {len(header)} columns "

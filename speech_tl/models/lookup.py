@@ -12,7 +12,7 @@ from torch import Tensor
 from speech_tl.models.decoding import BLANK, align
 from speech_tl.models.lexicon_beam import Beam
 from speech_tl.models.word_network import Network, Sentence
-from speech_tl.models.word_search import free, lowered, near
+from speech_tl.models.word_search import lowered, near
 from speech_tl.phonology.lexicon import PrefixTree
 
 Search = Callable[[NDArray[np.float64]], Sentence | None]
@@ -29,7 +29,7 @@ class Spoken:
     last: int
     """Frame, included."""
     score: float
-    """Nats by which a frame since the word before lies, in the mean, below the best path that no lexicon binds."""
+    """Log-probability of its sounds, in nats, the mean over the frames since the word before."""
 
 
 Lookup = Callable[[Tensor], list[Spoken]]
@@ -51,7 +51,7 @@ def one_word(
         heard = near(log_probs, tree, doubted=doubted, more=nats)
         score = {each.word: each.score for each in heard}
         return [
-            Spoken(each.word, 0, len(log_probs) - 1, (score[each.word] - free(log_probs)) / len(log_probs))
+            Spoken(each.word, 0, len(log_probs) - 1, score[each.word] / len(log_probs))
             for each in lowered(heard, known, nats)[:1]
         ]
 
@@ -88,12 +88,12 @@ def aligned(log_probs: Tensor, sentence: Sentence) -> list[Spoken]:
     path = torch.full((len(log_probs),), BLANK)
     for span in spans:
         path[span.first : span.last + 1] = span.symbol
-    below = log_probs.gather(1, path[:, None])[:, 0] - log_probs.amax(-1)  # (T,)
+    scores = log_probs.gather(1, path[:, None])[:, 0]  # (T,)
     found, at, begin = [], 0, 0
     for word, said in sentence.words:
         first, last = spans[at].first, spans[at + len(said) - 1].last
         at += len(said)
         end = last + 1 if at < len(units) else len(log_probs)  # what follows the last word is its own
-        found.append(Spoken(word, first, last, float(below[begin:end].mean())))
+        found.append(Spoken(word, first, last, float(scores[begin:end].mean())))
         begin = end
     return found

@@ -51,6 +51,8 @@ def written(model: MultilingualCTC, log_probs: Tensor, *, language: str, start: 
 def looked_up(lookup: Lookup, log_probs: Tensor, *, least: float, start: float, step: float) -> list[Word]:
     """What is said between pauses in (T, P) log-probabilities of sounds, in words of a lexicon.
 
+    A confidence (%) is the geometric mean of the probabilities that the word's frames give it.
+
     Args:
         least: confidence (%) below which a word is `UNKNOWN`.
     """

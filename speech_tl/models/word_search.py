@@ -103,8 +103,3 @@ def _step(
     next_symbol[stayed] = symbol + frame[tree.symbol[nodes]]  # -inf at the start, which has no symbol
     next_symbol[became] = np.logaddexp(next_symbol[became], grown)
     return reached, next_blank, next_symbol
-
-
-def free(log_probs: Tensor) -> float:
-    """The log-probability of the best path that no lexicon binds, against which a word is accepted or rejected."""
-    return float(log_probs.double().amax(-1).sum())

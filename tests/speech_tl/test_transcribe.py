@@ -131,6 +131,18 @@ def test_words_between_pauses_are_looked_up() -> None:
     assert looked_up(lookup, log_probs[:1], least=0.0, start=0.0, step=0.04) == []
 
 
+def test_a_model_that_knows_nothing_is_not_believed() -> None:
+    """Ten frames in which every sound is as likely as any other, but for a hair: one of them is as good as none."""
+    log_probs = torch.full((10, len(PHONES)), 0.0)
+    log_probs[:, PHONES.symbols.index("a")] = 1e-3
+    log_probs = log_probs.log_softmax(-1)
+    (word,) = looked_up(one_word(prefix_tree(Lexicon({"a": ("a",)}))), log_probs, least=0.0, start=0.0, step=0.04)
+    ways = sum(11 - length for length in range(1, 11))  # a run of a, blanks around it
+    assert word.confidence == pytest.approx(100 * ways**0.1 / len(PHONES), rel=0.01)
+    (unsure,) = looked_up(one_word(prefix_tree(Lexicon({"a": ("a",)}))), log_probs, least=10.0, start=0.0, step=0.04)
+    assert unsure.text == "?"
+
+
 def test_a_row_of_words_between_two_pauses() -> None:
     """taka, then a pause of 20 frames, then na of which only one word's beginning fits, so that ta is not believed."""
     heard = "_t_aak_a_" + 20 * "_" + "n_a_"

@@ -77,6 +77,52 @@ def test_a_missing_column_says_which_columns_came(corpus: Callable[..., Path]) -
         manifest.read(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "header", "message"),
+    [
+        ("metadata.csv", "file_name;text;language;speaker_id", r"found: .* \(one, with semicolons: separate by commas"),
+        (
+            "metadata.csv",
+            "file_name\ttext\tlanguage\tspeaker_id",
+            r"\(one, with tabs: separate by commas in a \.csv, by",
+        ),
+        (
+            "metadata.tsv",
+            "file_name,text,language,speaker_id",
+            r"\(one, with commas: separate by commas in a \.csv, by tabs",
+        ),
+        (
+            "metadata.csv",
+            "File_Name,text,language,Speaker ID",
+            r"\(write 'File_Name' as file_name, 'Speaker ID' as speak",
+        ),
+    ],
+)
+def test_a_header_written_otherwise_is_told_apart(tmp_path: Path, name: str, header: str, message: str) -> None:
+    (tmp_path / name).write_text(f"{header}\nx.wav,well, well;eng;s\n")
+    with pytest.raises(InputError, match=message) as caught:
+        manifest.read(tmp_path)
+    assert f"{name}, row 1: no column " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [(1, r"row 3: empty text for 1\.wav and 2 more of 5 rows;"), (3, r"row 3: empty speaker_id for 1\.wav and 2 more")],
+)
+def test_all_empty_cells_are_counted(corpus: Callable[..., Path], column: int, message: str) -> None:
+    rows = [[f"{i}.wav", "a", "eng", "s"] for i in range(5)]
+    for row in rows[1:4]:
+        row[column] = " "
+    with pytest.raises(InputError, match=message):
+        manifest.read(corpus(rows))
+
+
+def test_a_language_is_written_in_one_way(corpus: Callable[..., Path]) -> None:
+    folder = corpus([("0.wav", "a", "eng", "s"), ("1.wav", "a", "ENG", "s")])
+    with pytest.raises(InputError, match=r"row 3: language 'ENG', but 'eng' in row 2; write both alike"):
+        manifest.read(folder)
+
+
 def test_all_missing_audio_is_counted_and_three_files_are_named(corpus: Callable[..., Path]) -> None:
     folder = corpus([(f"{i}.wav", "a", "eng", "s") for i in range(5)], make=False)
     with pytest.raises(InputError, match=r"5 of 5 audio files are missing: .*0\.wav \(row 2\), .*, \.\.\.$"):

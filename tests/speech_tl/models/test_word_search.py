@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 import torch
 
-from speech_tl.models.word_search import free, near, words
+from speech_tl.models.word_search import near, words
 from speech_tl.phonology.lexicon import Lexicon, prefix_tree
 from speech_tl.phonology.sounds import PHONES
 from speech_tl.phonology.units import Units
@@ -68,11 +68,6 @@ def test_of_several_pronunciations_the_best_counts() -> None:
     one, other = (words(given, prefix_tree(Lexicon({"x": (said,)})))[0].score for said in SIGNS[:2])
     both = words(given, prefix_tree(Lexicon({"x": tuple(SIGNS[:2])})))
     assert [heard.score for heard in both] == [pytest.approx(max(one, other))]
-
-
-def test_the_free_path_is_never_worse() -> None:
-    given = log_probs(6, 0, sharp=5.0)
-    assert free(given) == pytest.approx(float(given.amax(-1).sum()))
 
 
 def test_a_clip_without_room_for_a_word() -> None:
