@@ -15,6 +15,19 @@ from nmt_zero_shot.corpus import Direction
 from nmt_zero_shot.language_id import Identifier
 from nmt_zero_shot.metrics import Outputs, Score, difference, exact_match, length_ratio, outputs, score, signatures
 
+CAPTIONS = {
+    "bleu": "BLEU of every direction, from the language of the row; each test set and system by itself.",
+    "pairs": "Every direction: BLEU with its 95 % interval, chrF, translations that are the reference word for word, "
+    "and the shares (%) that are in another language, copies or empty.",
+    "summary": "Means over the supervised and the zero-shot directions, direct and by way of the hub.",
+    "differences": "BLEU by which direct translation is ahead of the pivot and of the other systems, paired, with 95 % "
+    "intervals.",
+    "mean_differences": "The same over all directions of a kind.",
+    "no_references": "Test sets without references: lengths beside the source's, and the way back in chrF.",
+    "signatures": "How sacreBLEU computed the scores.",
+}
+"""What the tables of `Evaluation.tables` show."""
+
 Kind: TypeAlias = Literal["supervised", "zero_shot"]
 Row: TypeAlias = dict[str, Any]
 RATES = ("off_target", "copies", "empty")

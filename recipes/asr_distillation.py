@@ -29,7 +29,7 @@ from speech_tl.errors import InputError
 from speech_tl.evaluate import Evaluation, division_of, evaluate
 from speech_tl.models import ctc
 from speech_tl.report import Report, finish
-from speech_tl.results import tables
+from speech_tl.results import CAPTIONS, tables
 from speech_tl.students import Method
 from speech_tl.systems import Settings, System
 from speech_tl.training import config as configuration
@@ -116,6 +116,7 @@ def main(config: Config) -> Report:
         device=chosen(config.device),
         began=began,
         tables=measured,
+        captions=CAPTIONS | {"sizes": "Weights of each system."},
         notes=tuple(language.description for language in data.values()),
         shown=("error_rates",),
     )

@@ -32,7 +32,7 @@ from speech_tl.data.clips import Clips
 from speech_tl.data.disturbance import joined, surroundings, telephone
 from speech_tl.data.preparation import Language, prepare
 from speech_tl.device import chosen, leads
-from speech_tl.domain_study import study
+from speech_tl.domain_study import CAPTIONS, study
 from speech_tl.domains import METHODS, Method, Rule
 from speech_tl.errors import InputError
 from speech_tl.models import ctc
@@ -128,6 +128,7 @@ def main(config: Config) -> Report:
         device=chosen(config.device),
         began=began,
         tables=found.tables,
+        captions=CAPTIONS,
         sections=found.pictures,
         notes=(*notes, *found.notes),
         shown=("domains", "rules"),

@@ -37,7 +37,7 @@ from speech_tl.device import chosen
 from speech_tl.errors import unknown_name
 from speech_tl.models.ctc import SPLITS
 from speech_tl.report import Report, finish
-from speech_tl.results import Evaluation, tables
+from speech_tl.results import CAPTIONS, Evaluation, tables
 from speech_tl.systems import System, learn_to_tell_languages, train, train_alone, union_of, untrained
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
@@ -136,6 +136,8 @@ def _report(
         device=chosen(config.device),
         began=began,
         tables=measured,
+        captions=CAPTIONS
+        | {"language_identification": "Share (%) of each language's test clips that is heard as each."},
         sections=(
             figures.errors_by_language(measured["error_rates"], by="utterance_error" if words else "cer"),
             *figures.learning_curves(histories),

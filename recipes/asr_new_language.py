@@ -29,7 +29,7 @@ from typing import Literal, cast
 from speech_tl import flags, languages
 from speech_tl.augmentation import AS_RECORDED, NEW_VOICES
 from speech_tl.baselines import fixed_features
-from speech_tl.curves import Cell, advised, multipliers, pictures, tables, telling
+from speech_tl.curves import CAPTIONS, Cell, advised, multipliers, pictures, tables, telling
 from speech_tl.data import splits
 from speech_tl.data.clips import Clips
 from speech_tl.data.manifest import read
@@ -139,6 +139,7 @@ def main(config: Config) -> Report:
         device=chosen(config.device),
         began=began,
         tables=measured,
+        captions=CAPTIONS,
         sections=pictures(measured["curve"]),
         notes=tuple(each.description for each in amounts.values()),
         shown=("curve",),

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from speech_tl import flags, speakers
-from speech_tl.curves import Cell, advised, pictures, tables, telling
+from speech_tl.curves import CAPTIONS, Cell, advised, pictures, tables, telling
 from speech_tl.data.batches import Examples
 from speech_tl.data.clips import Clips
 from speech_tl.data.enrolment import Session, first_seconds, mark, sessions
@@ -165,6 +165,7 @@ def main(config: Config) -> Report:
         device=chosen(config.device),
         began=began,
         tables=measured,
+        captions=CAPTIONS,
         sections=pictures(measured["curve"]),
         shown=("curve",),
     )

@@ -118,6 +118,7 @@ def main(config: Config) -> Report:
         device=chosen(config.device),
         began=began,
         tables=measured,
+        captions=forgetting.CAPTIONS,
         sections=(
             Figure(
                 "The second task",

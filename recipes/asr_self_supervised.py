@@ -30,7 +30,7 @@ from speech_tl.errors import InputError
 from speech_tl.models.ctc import SPLITS
 from speech_tl.pretraining import MaskedPrediction, Pretrained, few_labels, pretrain
 from speech_tl.report import Report, finish
-from speech_tl.results import tables
+from speech_tl.results import CAPTIONS, tables
 from speech_tl.systems import System, train, untrained
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
@@ -154,6 +154,8 @@ def _report(
         device=chosen(config.device),
         began=began,
         tables=measured,
+        captions=CAPTIONS
+        | {"masked_prediction": "Loss (nats) and accuracy (%) on hidden frames; `guess` goes by frequency alone."},
         sections=(
             figures.errors_by_language(measured["error_rates"], by="cer"),
             *figures.learning_curves({name: system.history for name, system in systems.items()}),

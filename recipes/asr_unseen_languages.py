@@ -24,6 +24,7 @@ from speech_tl.device import chosen
 from speech_tl.errors import InputError
 from speech_tl.models.phone_heads import HEADS, Head
 from speech_tl.phone_results import (
+    CAPTIONS,
     Heard,
     constant_error,
     coverage_rows,
@@ -117,6 +118,7 @@ def main(config: Config) -> Report:
             "words": word_rows(heard),
             "coverage": coverage,
         },
+        captions=CAPTIONS,
         notes=tuple(notes),
         shown=("phones", "words", "differences"),
     )

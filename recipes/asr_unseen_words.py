@@ -119,6 +119,7 @@ def main(config: Config) -> Report:
         device=chosen(config.device),
         began=began,
         tables={"words": rows, "decoding": decoding},
+        captions=unseen_words.CAPTIONS,
         notes=(
             *notes,
             *(f"{sign!r} was never heard: [{other}] stands for it" for sign, other in words.spell.stand_ins.items()),

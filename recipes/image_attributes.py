@@ -33,7 +33,7 @@ from speech_tl.report import Report, finish, text
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
-from speech_tl.unseen_classes import Problem, Tested, balanced, solve
+from speech_tl.unseen_classes import CAPTIONS, Problem, Tested, balanced, solve
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +113,7 @@ def main(config: Config) -> Report:
         device=chosen(config.device),
         began=began,
         tables={"attributes": rows, "few_shot": [row for _, each in found for row in each.few_shot]},
+        captions=CAPTIONS,
         sections=tuple(sections),
         notes=tuple(f"Draw {at}: never trained on {', '.join(classes)}." for at, classes in enumerate(draws)),
         shown=("attributes",),

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from speech_tl import flags, images, picture_domains
 from speech_tl.device import chosen
-from speech_tl.domain_study import study
+from speech_tl.domain_study import CAPTIONS, study
 from speech_tl.domains import METHODS, Method, Rule
 from speech_tl.errors import InputError
 from speech_tl.images import Pictures
@@ -87,6 +87,7 @@ def main(config: Config) -> Report:
         device=chosen(config.device),
         began=began,
         tables=found.tables,
+        captions=CAPTIONS,
         sections=found.pictures,
         notes=found.notes,
         shown=("domains", "rules"),

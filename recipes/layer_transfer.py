@@ -24,7 +24,7 @@ from torch import nn
 
 from speech_tl import flags, images
 from speech_tl.augmentation import AS_RECORDED
-from speech_tl.curves import Network, layer_pictures, layer_tables
+from speech_tl.curves import CAPTIONS, Network, layer_pictures, layer_tables
 from speech_tl.device import chosen
 from speech_tl.errors import unknown_name
 from speech_tl.report import Report, finish
@@ -120,6 +120,7 @@ def main(config: Config) -> Report | None:
         device=chosen(config.device),
         began=began,
         tables=measured,
+        captions=CAPTIONS | {"differences": "Points against B as it is, on the same examples."},
         sections=layer_pictures(measured["layers"]),
         shown=("layers",),
     )

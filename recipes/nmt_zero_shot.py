@@ -27,7 +27,7 @@ from nmt_zero_shot import cleaning, corpus, figures, grammar, language_id, linea
 from nmt_zero_shot.evaluate import evaluate, identifier_rows
 from nmt_zero_shot.language_id import Identifier
 from nmt_zero_shot.model import Translator, load
-from nmt_zero_shot.results import Evaluation
+from nmt_zero_shot.results import CAPTIONS, Evaluation
 from nmt_zero_shot.retrieval import retrieval_rows
 from nmt_zero_shot.systems import in_torch
 from nmt_zero_shot.training import Settings, Trained, continued, train, untrained
@@ -37,6 +37,13 @@ from speech_tl.report import Report, finish
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
+
+EXPLAINED = {
+    "identifier": "Errors (%) of the identifier by which off-target rates are counted, on the references.",
+    "retrieval": "How often (%) the sentence that means the same is the nearest of the encoder's states, by cosine.",
+    "training": "Updates, CPU-seconds (wall seconds on a GPU) and target subwords read in a second of them.",
+}
+"""What the tables show that are made here."""
 
 BOUNDS: dict[str, Literal["fixed_total", "added"]] = {"bound_fixed_total": "fixed_total", "bound_added": "added"}
 EVALUATED = ("rivals", "tests", "beam", "restricted", "test_sentences")
@@ -221,6 +228,7 @@ def _report(
         device=chosen(config.device),
         began=began,
         tables=measured,
+        captions=CAPTIONS | EXPLAINED,
         sections=(
             *figures.matrices(measured.get("bleu", ())),
             figures.learning_curves({each.name: each.history for each in systems}),

@@ -14,6 +14,21 @@ from speech_tl.report import Figure, curves
 from speech_tl.results import Evaluation, Result, Row, compare, grouped
 from speech_tl.transfer.transferability import Cut
 
+CAPTIONS = {
+    "curve": "Errors (%) of the target after each method and amount, and of what was known before and after it, over "
+    "all targets together, with 95 % intervals.",
+    "differences": "The same in points, paired clip by clip: the target against the method without transfer, the "
+    "source against the model before. Better where high is below 0.",
+    "targets": "Every target by itself.",
+    "advice": "Where a recommended method was tried beside others: whether it is the first, or the first lies within "
+    "its interval.",
+    "multipliers": "How many times as much data it takes without transfer to come to the same error; `bound` says "
+    "where no more is known than more or less than that.",
+    "layers": "Utterance errors (%) with so many layers kept from one side: of A (AnB), of B itself (BnB), at random "
+    "(RnB); free to move with a plus, else frozen.",
+}
+"""What the tables of `tables`, `advised`, `multipliers` and `layer_tables` show."""
+
 Measure = Literal["utterance_error", "cer"]
 """What a curve is of."""
 COUNTED: Mapping[str, str] = {"utterance_error": "Utterance error", "cer": "Character error"}

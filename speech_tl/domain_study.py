@@ -13,6 +13,15 @@ from speech_tl.results import Evaluation, Row
 from speech_tl.shifts import SIDES, Shift
 from speech_tl.training.loop import Plan
 
+CAPTIONS = {
+    "domains": "Errors (%) on the test examples of both domains after each method; `gap_closed` is the share of the "
+    "way from the source alone to the target's own labels, `bound` that of Ben-David et al. (2010) without its "
+    "constant.",
+    "rules": "What each rule that sees no label of the target would have chosen, and the points of error that it gives "
+    "away against the best choice.",
+}
+"""What the tables of `tables` show."""
+
 
 @dataclass(frozen=True)
 class Study:

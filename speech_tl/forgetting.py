@@ -5,6 +5,15 @@ from dataclasses import dataclass
 
 from speech_tl.results import Evaluation, Row, compare, grouped
 
+CAPTIONS = {
+    "second_task": "Errors (%) on the second task, with 95 % intervals, and on the first before and after it.",
+    "seeds": "The same over the seeds: means, least and most.",
+    "differences": "Points by which the second task errs more than from scratch, and the first more than before, on "
+    "the same clips, with 95 % intervals.",
+    "paths": "Modules on PathNet's path of either task, and how many both share.",
+}
+"""What the tables of `tables` show."""
+
 
 @dataclass(frozen=True)
 class Learned:

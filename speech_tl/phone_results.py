@@ -24,6 +24,14 @@ from speech_tl.phonology.inventories import Coverage, coverage
 from speech_tl.phonology.lexicon import Lexicon, PrefixTree, prefix_tree
 from speech_tl.results import Row
 
+CAPTIONS = {
+    "phones": "Phone errors (%) of each head in languages that nothing was trained on, with 95 % intervals.",
+    "differences": "Points by which one head errs more than another on the same clips, with 95 % intervals.",
+    "words": "Words right (%) among each language's own words, beside chance and what their length alone tells.",
+    "coverage": "Phones that no training language has, how often they are said, and what stands for each.",
+}
+"""What the tables of `phone_rows`, `difference_rows`, `word_rows` and `coverage` show."""
+
 BATCH = 16
 """Clips that are heard at once."""
 Phones = tuple[str, ...]

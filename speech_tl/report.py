@@ -92,6 +92,7 @@ def finish(
     device: str,
     began: float,
     tables: Mapping[str, Sequence[Row]],
+    captions: Mapping[str, str],
     shown: Sequence[str],
     sections: tuple[Figure | Listing, ...] = (),
     notes: tuple[str, ...] = (),
@@ -101,10 +102,16 @@ def finish(
     Args:
         recipe: its name, of the module `recipes.NAME` that was called with this process's arguments.
         began: of `time.monotonic`.
+        captions: what each table shows, and perhaps others.
         shown: names of tables to print.
+
+    Raises:
+        ValueError: a table that no caption explains.
     """
+    if bare := tables.keys() - captions.keys():
+        raise ValueError(f"no caption says what {', '.join(sorted(bare))} show")
     line = shlex.join(["python", "-m", f"recipes.{recipe}", *sys.argv[1:]])
-    report = Report(recipe, line, seed, device, time.monotonic() - began, tables, sections, notes=notes)
+    report = Report(recipe, line, seed, device, time.monotonic() - began, tables, sections, captions, notes)
     write(report, run)
     print(*(text(tables[name]) for name in shown), sep="\n\n")
     print(f"report: {run / 'report.html'}", file=sys.stderr)

@@ -12,6 +12,18 @@ from typing import Any, TypeVar
 from speech_tl import statistics
 from speech_tl.metrics import Errors, character_errors, confusions, tidy, utterance_errors, word_errors
 
+CAPTIONS = {
+    "error_rates": "Errors (%) of each system on the test clips; low and high are a 95 % interval that resamples "
+    "speakers, then their utterances.",
+    "differences": "Points by which the first system errs more than the other on the same clips, with their 95 % "
+    "interval: it is better where high is below 0. The sign test (p) counts the clips on which either has fewer "
+    "errors.",
+    "test_sets": "What a test set can tell: the points that one utterance counts, and the least difference that so "
+    "many utterances find four times out of five.",
+    "speakers": "Errors (%) of every test speaker.",
+}
+"""What the tables of `tables` show."""
+
 Row = dict[str, Any]
 K = TypeVar("K")
 

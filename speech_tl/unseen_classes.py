@@ -19,6 +19,13 @@ from speech_tl.training.loop import Plan
 from speech_tl.zero_shot.compatibility import class_accuracy, harmonic_mean, with_examples
 from speech_tl.zero_shot.signatures import Signatures
 
+CAPTIONS = {
+    "attributes": "Class-averaged top-1 (%): unseen classes among themselves, seen ones among themselves, and both "
+    "among all classes, where the handicap lowers the seen ones; chosen on validation classes.",
+    "few_shot": "The same among the unseen classes, with so many labelled examples of each besides its signature.",
+}
+"""What the tables of `Tested` show."""
+
 
 @dataclass(frozen=True)
 class Division:
