@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speech_tl import flags, students
-from speech_tl.augmentation import AS_RECORDED, NEW_VOICES
 from speech_tl.data import splits
 from speech_tl.data.preparation import Language, prepare
 from speech_tl.device import chosen
@@ -31,7 +30,7 @@ from speech_tl.models import ctc
 from speech_tl.report import Report, finish
 from speech_tl.results import CAPTIONS, tables
 from speech_tl.students import Method
-from speech_tl.systems import Settings, System
+from speech_tl.systems import Settings, System, variation
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
@@ -128,7 +127,7 @@ def _learned(config: Config, teacher: ctc.MultilingualCTC, data: Mapping[str, La
     plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=min(steps, config.validate_every), average=0.99)
     settings = Settings(
         dropout=0.0,
-        augmentation=NEW_VOICES if config.augment_after < 1 else AS_RECORDED,
+        augmentation=variation(data.values(), after=config.augment_after),
         augment_after=config.augment_after,
         temperature=config.temperature,
         device=config.device,

@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Literal
 
 from speech_tl import flags, speech_domains
-from speech_tl.augmentation import NEW_VOICES
 from speech_tl.data import splits
 from speech_tl.data.clips import Clips
 from speech_tl.data.disturbance import joined, surroundings, telephone
@@ -39,7 +38,7 @@ from speech_tl.models import ctc
 from speech_tl.phonology.units import Units
 from speech_tl.report import Report, finish
 from speech_tl.speech_domains import SpeechShift
-from speech_tl.systems import Settings, fit_short_clips
+from speech_tl.systems import Settings, fit_short_clips, variation
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
@@ -88,12 +87,13 @@ def main(config: Config) -> Report:
     if len(data) != 1:
         raise InputError(f"--data has {', '.join(data)}: expected one language; choose it with --languages")
     source, target = _sides(config, next(iter(data.values())))
-    subsampling, least_frames, said = fit_short_clips({"": source}, 4, speed=NEW_VOICES.fastest)
+    varied = variation([source], after=0)
+    subsampling, least_frames, said = fit_short_clips({"": source}, 4, speed=varied.fastest)
     settings = Settings(
         encoder="tiny" if config.tiny else config.encoder,
         subsampling=subsampling,
         least_frames=least_frames,
-        augmentation=NEW_VOICES,
+        augmentation=varied,
         device=config.device,
     )
     notes = (f"Source: {source.description}", f"Target: {target.description}", said)

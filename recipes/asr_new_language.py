@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Literal, cast
 
 from speech_tl import flags, languages
-from speech_tl.augmentation import AS_RECORDED, NEW_VOICES
 from speech_tl.baselines import fixed_features
 from speech_tl.curves import CAPTIONS, Cell, advised, multipliers, pictures, tables, telling
 from speech_tl.data import splits
@@ -41,7 +40,7 @@ from speech_tl.languages import Method
 from speech_tl.models import ctc
 from speech_tl.recommendation import distance, for_language
 from speech_tl.report import Report, finish
-from speech_tl.systems import Settings
+from speech_tl.systems import Settings, variation
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
@@ -112,7 +111,7 @@ def main(config: Config) -> Report:
     plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=min(steps, config.validate_every), average=0.99)
     configuration.begin(config, config.out, resume=config.resume, free=("methods", "train_minutes", "train_speakers"))
     settings = Settings(
-        augmentation=NEW_VOICES if config.augment_after < 1 else AS_RECORDED,
+        augmentation=variation(amounts.values(), after=config.augment_after),
         augment_after=config.augment_after,
         batch_seconds=config.batch_seconds,
         batch_clips=config.batch_clips,

@@ -8,14 +8,13 @@ from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from speech_tl.augmentation import AS_RECORDED, NEW_VOICES
 from speech_tl.data import synthesis
 from speech_tl.data.preparation import Division, Language, by_language, prepare
 from speech_tl.errors import InputError
 from speech_tl.models.ctc import MultilingualCTC
 from speech_tl.models.ctc_config import PHONE_HEAD
 from speech_tl.phonology.sounds import PHONES
-from speech_tl.systems import Settings, fit_short_clips
+from speech_tl.systems import Settings, fit_short_clips, variation
 from speech_tl.training.loop import Plan
 
 
@@ -103,8 +102,8 @@ class Training(Run):
     dropout: float = 0.0
     """Of the encoder."""
     augment_after: float = 0.1
-    """Share of the updates after which clips are varied in speed, formants, tempo, noise and edges, and masked: as
-    recorded, a model finds sooner where the symbols are. 0 is from the start, 1 is never."""
+    """Share of the updates after which clips are varied in speed and formants and masked, words in tempo, colour, noise
+    and edges too: as recorded, a model finds sooner where the symbols are. 0 is from the start, 1 is never."""
     temperature: float = 2.0
     """Languages are drawn in proportion to size^(1/temperature)."""
     batch_seconds: float = 32.0
@@ -182,7 +181,7 @@ def settings(flags: Training, data: dict[str, Language]) -> tuple[Settings, str]
         raise InputError(
             f"--augment-after {flags.augment_after:g}: expected a share of updates, 0 (from the start) to 1 (never)"
         )
-    augmentation = NEW_VOICES if flags.augment_after < 1 else AS_RECORDED
+    augmentation = variation(data.values(), after=flags.augment_after)
     subsampling, least_frames, said = fit_short_clips(data, flags.subsampling, speed=augmentation.fastest)
     common = Settings(
         encoder="tiny" if flags.tiny else flags.encoder,

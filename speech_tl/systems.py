@@ -6,7 +6,7 @@ language and the union head are `untrained` and `train` with other arguments.
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from speech_tl.augmentation import AS_RECORDED, Augmentation
+from speech_tl.augmentation import AS_RECORDED, MILD, NEW_VOICES, Augmentation
 from speech_tl.data.batches import SpeechBatch, SpeechBatches, frames_needed, name_infeasible
 from speech_tl.data.preparation import Language
 from speech_tl.device import leads
@@ -84,6 +84,17 @@ class System:
         """Results on the test clips of the languages it knows."""
         known = [language for code, language in data.items() if code in self.model.languages]
         return sum((evaluate(self.model, d.test.utterances, d.test) for d in known), Evaluation(()))
+
+
+def variation(data: Iterable[Language], *, after: float) -> Augmentation:
+    """How training clips are varied.
+
+    Args:
+        after: `Settings.augment_after`; 1 is never.
+    """
+    if after >= 1:
+        return AS_RECORDED
+    return MILD if all(language.split.task == "sentences" for language in data) else NEW_VOICES
 
 
 def untrained(
