@@ -451,6 +451,10 @@ def test_a_finished_run_is_not_trained_again(run: Path, capsys: pytest.CaptureFi
     assert command(asr_multilingual.main, asr_multilingual.Config, [*arguments, "--no-union"]) == 0
     after = json.loads((run / "metrics.json").read_text())["tables"]["error_rates"]
     assert after == [row for row in before if row["system"] != "union_head"]
+    flags = [*arguments, "--no-union", "--monolingual", "none"]
+    assert command(asr_multilingual.main, asr_multilingual.Config, flags) == 0
+    after = json.loads((run / "metrics.json").read_text())["tables"]["error_rates"]
+    assert {row["system"] for row in after} == {"shared_heads"}
 
 
 def test_one_language_is_trained_once(tiny_speech: Path, tmp_path: Path) -> None:
