@@ -19,7 +19,6 @@ speech_tl's averaged.
 
 import copy
 import importlib
-import shlex
 import sys
 import time
 from dataclasses import dataclass
@@ -35,8 +34,8 @@ from speech_tl.data.clips import Clips
 from speech_tl.data.preparation import Division, Language, prepare
 from speech_tl.errors import InputError
 from speech_tl.models.decoding import greedy
-from speech_tl.report import Report, text, write
-from speech_tl.results import Evaluation, compare, scored
+from speech_tl.report import Report, finish
+from speech_tl.results import CAPTIONS, Evaluation, compare, scored
 from speech_tl.systems import Settings, System, fit_short_clips, train, untrained
 from speech_tl.torchaudio_shim import torchaudio as torchaudio  # SpeechBrain's own import of it may fail
 from speech_tl.training.config import command
@@ -100,11 +99,17 @@ def main(config: Config) -> Report:
             for row in compare(results["speech_tl"], results["speechbrain"])
         ],
     }
-    line = shlex.join(["python", "-m", "recipes.against_speechbrain", *sys.argv[1:]])
-    seconds = time.monotonic() - began
-    report = Report("against_speechbrain", line, config.seed, "cpu", seconds, tables, notes=(language.description,))
-    write(report, config.out)
-    print(text(rows))
+    report = finish(
+        "against_speechbrain",
+        config.out,
+        seed=config.seed,
+        device="cpu",
+        began=began,
+        tables=tables,
+        captions=CAPTIONS | {"comparison": "Errors (%) after the same CPU-seconds, and utterances heard in one."},
+        notes=(language.description,),
+        shown=("comparison",),
+    )
     print(f"speech_tl hears {faster:.2f} times as many utterances in a CPU-second")
     return report
 

@@ -65,6 +65,7 @@ def main(config: Config) -> Report:
 
     # Data
     data = flags.prepared(config, seed=config.seed, made_in=config.out.parent, tiny=config.tiny)
+    flags.check_named(monolingual=config.monolingual)
     named: Mapping[str, Iterable[str]] = {"all": data, "none": ()}
     baselines = [code for each in config.monolingual for code in named.get(each, (each,))]
     for code in baselines:
@@ -108,7 +109,7 @@ def main(config: Config) -> Report:
         if several and code in baselines
     }
     if not several:
-        alone = dict.fromkeys(data, shared)
+        alone = dict.fromkeys(baselines, shared)
 
     # Evaluate
     return _report(config, data, together, alone, notes=notes, began=began)

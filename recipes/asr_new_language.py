@@ -110,8 +110,9 @@ def main(config: Config) -> Report:
     steps = 8 if config.tiny else config.steps
     plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=min(steps, config.validate_every), average=0.99)
     configuration.begin(config, config.out, resume=config.resume, free=("methods", "train_minutes", "train_speakers"))
+    heard = [*amounts.values(), *(source.values() if config.replay else ())]
     settings = Settings(
-        augmentation=variation(amounts.values(), after=config.augment_after),
+        augmentation=variation(heard, after=config.augment_after),
         augment_after=config.augment_after,
         batch_seconds=config.batch_seconds,
         batch_clips=config.batch_clips,

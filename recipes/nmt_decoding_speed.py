@@ -11,7 +11,6 @@ CPU-seconds, 6 of them for importing torch and transformers, 0.55 with CTranslat
 """
 
 import resource
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -32,7 +31,7 @@ from nmt_zero_shot.metrics import score
 from nmt_zero_shot.model import Translator, load
 from nmt_zero_shot.systems import System, in_ctranslate2, in_torch
 from speech_tl.errors import InputError
-from speech_tl.report import Report, text, write
+from speech_tl.report import Report, finish
 from speech_tl.training.config import command
 
 TOGETHER = 64
@@ -94,11 +93,19 @@ def main(config: Config) -> Report:
             seconds[key].append(time.process_time() - start)
         first = _first_sentence(config.checkpoint, made["int8"], texts[0], source=source, target=target)
     tables = {"decoding": _rows(seconds, written, references, target), "first_sentence": first}
-    line = shlex.join(["python", "-m", "recipes.nmt_decoding_speed", *sys.argv[1:]])
-    report = Report("nmt_decoding_speed", line, 0, "cpu", time.monotonic() - began, tables)
-    write(report, config.out)
-    print(text(tables["decoding"]), text(first), sep="\n\n")
-    return report
+    return finish(
+        "nmt_decoding_speed",
+        config.out,
+        seed=0,
+        device="cpu",
+        began=began,
+        tables=tables,
+        captions={
+            "decoding": "Sentences in a CPU-second, the median of the rounds, and BLEU.",
+            "first_sentence": "CPU-seconds of a process from the command to its first sentence.",
+        },
+        shown=("decoding", "first_sentence"),
+    )
 
 
 def _in_generate(translator: Translator, *, beam: int) -> System:

@@ -81,7 +81,7 @@ NEW_VOICES = Augmentation(
     frequency_mask=12,
     time_mask=0.15,
 )
-"""What words of few speakers are trained with: they are soon known by heart."""
+"""What single words are trained with: those of few speakers are soon known by heart."""
 MILD = Augmentation(speeds=(0.9, 1.0, 1.1), warp=0.1, frequency_mask=12, time_mask=0.05)
 """What sentences are trained with: more keeps a model from finding out which sound is which letter."""
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from speech_tl.augmentation import AS_RECORDED, MILD, NEW_VOICES
 from speech_tl.data import synthesis
 from speech_tl.data.preparation import Division, Language, by_language, prepare
 from speech_tl.errors import InputError
@@ -183,6 +184,7 @@ def settings(flags: Training, data: dict[str, Language]) -> tuple[Settings, str]
         )
     augmentation = variation(data.values(), after=flags.augment_after)
     subsampling, least_frames, said = fit_short_clips(data, flags.subsampling, speed=augmentation.fastest)
+    how = {AS_RECORDED: "not varied", MILD: "varied mildly, as sentences", NEW_VOICES: "varied as single words"}
     common = Settings(
         encoder="tiny" if flags.tiny else flags.encoder,
         subsampling=subsampling,
@@ -195,7 +197,7 @@ def settings(flags: Training, data: dict[str, Language]) -> tuple[Settings, str]
         batch_clips=flags.batch_clips,
         device=flags.device,
     )
-    return common, said
+    return common, f"{said}; clips are {how[augmentation]}"
 
 
 def plan(flags: Training) -> Plan:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,6 +35,8 @@ from speech_tl.training.seeding import Streams, seed_everything
 
 LONGEST_FILL = 1.0
 """Seconds up to which short clips are filled with silence."""
+A_SENTENCE = 1.5
+"""Seconds above which a clip is taken for more than a word."""
 
 
 @dataclass(frozen=True)
@@ -87,14 +90,15 @@ class System:
 
 
 def variation(data: Iterable[Language], *, after: float) -> Augmentation:
-    """How training clips are varied.
+    """How training clips are varied: as single words, or mildly where most of them last as long as a sentence does.
 
     Args:
         after: `Settings.augment_after`; 1 is never.
     """
     if after >= 1:
         return AS_RECORDED
-    return MILD if all(language.split.task == "sentences" for language in data) else NEW_VOICES
+    seconds = [samples / language.train.sample_rate for language in data for samples in language.train.lengths]
+    return NEW_VOICES if np.median(seconds) < A_SENTENCE else MILD
 
 
 def untrained(

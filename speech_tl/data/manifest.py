@@ -64,8 +64,25 @@ def read(source: str | Path, *, cache: Path | None = None, untranscribed: bool =
     utterances = _without_duplicates(map(_utterance, rows), source=str(source))
     if not utterances:
         raise InputError(f"{source}: no utterances")
+    check_languages(utterances)
     _check_audio(utterances, source=str(source))
     return utterances
+
+
+def check_languages(utterances: Iterable[Utterance]) -> None:
+    """Refuses a language in two spellings, which would be two languages.
+
+    Raises:
+        InputError: with the first such pair and both rows.
+    """
+    first: dict[str, Utterance] = {}
+    for utterance in utterances:
+        other = first.setdefault(utterance.language.strip().casefold(), utterance)
+        if other.language != utterance.language:
+            raise InputError(
+                f"{utterance.where}: language {utterance.language!r}, but {other.language!r} in {other.where}; "
+                "write both alike"
+            )
 
 
 def check_names(utterances: Iterable[Utterance]) -> None:
@@ -117,14 +134,6 @@ def _check_filled(rows: Sequence[Row], needed: Sequence[str]) -> None:
             more = f" and {len(empty) - 1} more of {len(rows)} rows" if len(empty) > 1 else ""
             first = f"{empty[0].where}: empty {column} for {empty[0].audio.name}"
             raise InputError(f"{first}{more}{hints.get(column, '')}")
-    codes: dict[str, Row] = {}
-    for row in rows:
-        other = codes.setdefault(row.cells["language"].casefold(), row)
-        if other.cells["language"] != row.cells["language"]:
-            raise InputError(
-                f"{row.where}: language {row.cells['language']!r}, but {other.cells['language']!r} in "
-                f"{other.where.rpartition(', ')[2]}; write both alike"
-            )
 
 
 def _utterance(row: Row) -> Utterance:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from speech_tl.data.batches import Examples
 from speech_tl.data.clips import Clips
 from speech_tl.data.corpora import split_arguments
-from speech_tl.data.manifest import Utterance, check_names, read
+from speech_tl.data.manifest import Utterance, check_languages, check_names, read
 from speech_tl.data.pronunciations import pronunciations
 from speech_tl.data.splits import Split, apart, is_word_list, joined, split, subset
 from speech_tl.data.text import Normaliser, normaliser
@@ -100,6 +100,7 @@ def prepare(
         for code in sorted({utterance.language for utterance in utterances}):
             own = tuple(utterance for utterance in utterances if utterance.language == code)
             found.setdefault(code, []).append((source, own))
+    check_languages(u for parts in found.values() for _, part in parts for u in part)
     for code in languages:
         if code not in found:
             raise unknown_name("language", code, found, where=", ".join(sources))

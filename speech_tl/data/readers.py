@@ -122,14 +122,14 @@ def _delimited(file: Path, required: tuple[str, ...]) -> Iterator[tuple[str, dic
             lines, delimiter="\t" if tabs else ",", quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
         )
         header: list[str] = []
-        number = 0
+        rows = 0
         try:
             for number, row in enumerate(reader, start=1):
-                if not header:
+                if row and not header:
                     header = [name.strip() for name in row]
                     if len(set(header)) != len(header):
                         raise InputError(f"{file}: a column name occurs twice in {', '.join(header)}")
-                    _check_columns(header, required, f"{file}, row 1")
+                    _check_columns(header, required, f"{file}, row {number}")
                 elif len(row) != len(header) and row:
                     raise InputError(
                         f"{file}, row {number}: {len(row)} cells, but the header has {len(header)} columns "
@@ -137,12 +137,13 @@ def _delimited(file: Path, required: tuple[str, ...]) -> Iterator[tuple[str, dic
                         + ("; a quote may never be closed" if any("\n" in cell for cell in row) else "")
                     )
                 elif row:
+                    rows += 1
                     yield f"{file}, row {number}", dict(zip(header, row, strict=True))
         except UnicodeDecodeError:
             raise _bad_encoding(file) from None
         except csv.Error as error:
             raise InputError(f"{file}, row {reader.line_num}: not readable as a table ({error})") from None
-        if number < 2:
+        if not rows:
             found = "a header and no rows" if header else "empty"
             raise InputError(f"{file} is {found}; expected a header with {', '.join(required)}, then a row each")
 

@@ -29,7 +29,7 @@ class Spoken:
     last: int
     """Frame, included."""
     score: float
-    """Log-probability of its sounds, in nats, the mean over the frames since the word before."""
+    """Log-probability of its sounds, in nats, the mean over its frames."""
 
 
 Lookup = Callable[[Tensor], list[Spoken]]
@@ -42,7 +42,7 @@ def one_word(
     """All of it is one word of the tree.
 
     Args:
-        doubted: as `word_search.near` takes it.
+        doubted: as `word_search.near` takes it; what it takes off such a word lowers its score too.
         known: words that were trained on, which are lowered by `handicap` nats for every frame.
     """
 
@@ -89,11 +89,9 @@ def aligned(log_probs: Tensor, sentence: Sentence) -> list[Spoken]:
     for span in spans:
         path[span.first : span.last + 1] = span.symbol
     scores = log_probs.gather(1, path[:, None])[:, 0]  # (T,)
-    found, at, begin = [], 0, 0
+    found, at = [], 0
     for word, said in sentence.words:
         first, last = spans[at].first, spans[at + len(said) - 1].last
         at += len(said)
-        end = last + 1 if at < len(units) else len(log_probs)  # what follows the last word is its own
-        found.append(Spoken(word, first, last, float(scores[begin:end].mean())))
-        begin = end
+        found.append(Spoken(word, first, last, float(scores[first : last + 1].mean())))
     return found

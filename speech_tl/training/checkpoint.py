@@ -82,7 +82,8 @@ def replace_folder(folder: Path, *, along: Collection[str] = ()) -> Iterator[Pat
     try:
         yield new
         for name in along:
-            if (file := _above(folder.parent, name)) is not None:
+            file = _above(folder.parent, name) or folder / name  # which is all there is where a folder was copied
+            if file.is_file():
                 shutil.copyfile(file, new / name)
         for file in new.rglob("*"):
             _flush(file)

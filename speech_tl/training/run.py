@@ -27,7 +27,8 @@ from speech_tl.training.schedules import warmup_cosine
 from speech_tl.training.seeding import Streams, global_state, restore_global_state
 
 CALIBRATION = 0.2
-"""The share of a budget in minutes after which it becomes a number of steps: clips are varied before that is over."""
+"""The share of a budget in minutes after which it becomes a number of steps; what starts only then is not reckoned
+with."""
 
 
 class Batches(Protocol):
@@ -247,11 +248,9 @@ class Run:
         self.clocked = state["clocked"]
 
     def _multiplier(self, step: int) -> float:
-        """While the number of steps is still unknown, the warm-up and then the peak."""
-        warmup = self.plan.warmup_steps
-        if self.total is None:
-            return warmup_cosine(min(step, warmup), total=warmup + 1, warmup=warmup)
-        return warmup_cosine(step, total=self.total, warmup=warmup)
+        """While the number of steps is still unknown, of as many as the minutes would be at the pace so far."""
+        total = self.total or max(step + 1, round(step / self.progress) if self.progress else 0)
+        return warmup_cosine(step, total=total, warmup=self.plan.warmup_steps)
 
     def _agree(self, values: Sequence[Tensor | float], how: str) -> list[float]:
         """The mean or sum over all ranks, the same numbers on each."""

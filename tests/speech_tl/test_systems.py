@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
-from speech_tl.augmentation import Augmentation
+from speech_tl.augmentation import AS_RECORDED, MILD, NEW_VOICES, Augmentation
 from speech_tl.baselines import fixed_features, mfcc_ridge
 from speech_tl.data.manifest import Utterance
 from speech_tl.data.preparation import Language, by_language, prepare
@@ -18,7 +19,7 @@ from speech_tl.models import ctc
 from speech_tl.models.ctc_config import PHONE_HEAD
 from speech_tl.phonology.sounds import PHONES
 from speech_tl.phonology.units import Units
-from speech_tl.systems import Settings, fit_short_clips, learn_to_tell_languages, train, untrained
+from speech_tl.systems import Settings, fit_short_clips, learn_to_tell_languages, train, untrained, variation
 from speech_tl.training.loop import Plan
 
 SETTINGS = Settings(encoder="tiny", device="cpu", augmentation=Augmentation(warp=0.1))
@@ -114,6 +115,16 @@ def test_a_trained_system_and_the_wrong_head(data: dict[str, Language], tmp_path
     confusion = learn_to_tell_languages(system, one)
     assert [row["spoken"] for row in confusion] == ["fi", "it"]
     assert ctc.load(tmp_path).config.calibration["languages"] == ["fi", "it"]
+
+
+def test_words_are_varied_more_than_sentences() -> None:
+    """By the median second of all training clips, whatever language they are in and however often texts recur."""
+    short, long = (SimpleNamespace(train=SimpleNamespace(sample_rate=10, lengths=n)) for n in ([9, 10, 12], [28, 90]))
+    assert variation([short], after=0.1) is NEW_VOICES  # type: ignore[list-item]
+    assert variation([long], after=0.1) is MILD  # type: ignore[list-item]
+    assert variation([short, long], after=0.1) is NEW_VOICES  # type: ignore[list-item]
+    assert variation([short, long, long], after=0.1) is MILD  # type: ignore[list-item]
+    assert variation([short], after=1) is AS_RECORDED  # type: ignore[list-item]
 
 
 def test_clips_are_varied_after_their_share_of_the_updates(

@@ -153,7 +153,7 @@ def test_a_row_of_words_between_two_pauses() -> None:
     first, second, third = looked_up(lookup, log_probs, least=40.0, start=1.0, step=0.04)
     assert [(word.text, word.start, word.end) for word in (first, second)] == [("ta", 1.04, 1.2), ("ka", 1.2, 1.32)]
     assert (first.confidence, second.confidence) == (100, 100)
-    assert third.text == "?" and third.confidence == pytest.approx(100 * math.exp(-9 / 6))
+    assert third.text == "?" and third.confidence == pytest.approx(100 * math.exp(-9 / 3))  # t of n, nothing, a
 
 
 @pytest.fixture(scope="module")

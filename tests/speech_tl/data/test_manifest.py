@@ -117,9 +117,19 @@ def test_all_empty_cells_are_counted(corpus: Callable[..., Path], column: int, m
         manifest.read(corpus(rows))
 
 
-def test_a_language_is_written_in_one_way(corpus: Callable[..., Path]) -> None:
-    folder = corpus([("0.wav", "a", "eng", "s"), ("1.wav", "a", "ENG", "s")])
-    with pytest.raises(InputError, match=r"row 3: language 'ENG', but 'eng' in row 2; write both alike"):
+def test_a_table_may_begin_with_an_empty_line(tmp_path: Path) -> None:
+    (tmp_path / "metadata.csv").write_text("\nfile_name,text,language,speaker_id\nx.wav,a,eng,s\n")
+    (tmp_path / "x.wav").write_bytes(b"x")
+    assert manifest.read(tmp_path)[0].where.endswith("row 3")
+    (tmp_path / "metadata.csv").write_text("\n\n")
+    with pytest.raises(InputError, match="is empty; expected a header"):
+        manifest.read(tmp_path)
+
+
+@pytest.mark.parametrize("other", ["ENG", "eng "])
+def test_a_language_is_written_in_one_way(corpus: Callable[..., Path], other: str) -> None:
+    folder = corpus([("0.wav", "a", "eng", "s"), ("1.wav", "a", other, "s")])
+    with pytest.raises(InputError, match=rf"row 3: language '{other}', but 'eng' in .*row 2; write both alike"):
         manifest.read(folder)
 
 

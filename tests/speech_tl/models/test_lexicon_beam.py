@@ -140,12 +140,12 @@ def test_weights_out_of_range_are_named() -> None:
 
 
 def test_where_the_words_lie() -> None:
-    """- a b b - c of nine nats each: two words; c is heard as d, and the blank before counts to it."""
+    """- a b b - c of nine nats each: two words; c is heard as d, and the blank before counts to neither."""
     log_probs = torch.full((6, 6), -9.0)
     log_probs[range(6), [0, 1, 2, 2, 0, 4]] = 0.0
     first, second = aligned(log_probs, Sentence((("ab", (1, 2)), ("c", (3,))), 0.0))
     assert (first.first, first.last, first.score) == (1, 3, 0)
-    assert (second.first, second.last, second.score) == (5, 5, -4.5)
+    assert (second.first, second.last, second.score) == (5, 5, -9)
 
 
 flashlight = pytest.mark.skipif(not find_spec("flashlight"), reason="flashlight-text is not installed (extra decode)")

@@ -120,6 +120,9 @@ def test_what_a_folder_was_made_with_stays_with_it(tmp_path: Path) -> None:
     with replace_folder(run / "checkpoint", along=("splits.json",)):
         pass
     assert (run / "checkpoint" / "splits.json").read_text() == "second"
+    with replace_folder(elsewhere, along=("splits.json",)):
+        pass
+    assert (elsewhere / "splits.json").read_text() == "first", "no run is left to ask"
 
 
 @pytest.mark.parametrize(
