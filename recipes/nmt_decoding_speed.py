@@ -7,7 +7,7 @@ greedy and with a beam, in turns; then the CPU time of a whole process from the 
 
 Multi30k's model of 19.4 CPU-minutes, 200 sentences, greedy / beam 5: 154 / 58 sentences per CPU-second in this search,
 99 / 20 in generate, 433 / 133 in CTranslate2 int8; BLEU 19.0 / 21.9, 19.0 / 21.9, 16.9 / 22.1. First sentence after 8.0
-CPU-seconds, 6 of them for importing torch and transformers, 0.55 with CTranslate2.
+CPU-seconds, on a faster machine 2.9, most of them for importing torch and transformers, 0.55 with CTranslate2.
 """
 
 import resource
