@@ -60,8 +60,9 @@ class Config(flags.Run):
     """Updates between validations, and between saved states."""
     temperature: float = 10.0
     """Languages are drawn in proportion to size^(1/temperature)."""
-    augment_after: float = 0.1
-    """Share of the updates after which clips are varied; 0 is from the start, 1 is never."""
+    augment_after: float | None = None
+    """Share of the updates after which clips are varied; 0 is from the start, 1 is never; 0.1 for words, 0.5 for
+    sentences if none."""
     out: Path = Path("runs/asr_distillation")
     """Where the run is kept, with a checkpoint for each method."""
 
@@ -125,10 +126,11 @@ def _learned(config: Config, teacher: ctc.MultilingualCTC, data: Mapping[str, La
     """A student trained in one way, in a folder of that name."""
     steps = 8 if config.tiny else config.steps
     plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=min(steps, config.validate_every), average=0.99)
+    augmentation, after = variation((language.train for language in data.values()), after=config.augment_after)
     settings = Settings(
         dropout=0.0,
-        augmentation=variation(data.values(), after=config.augment_after),
-        augment_after=config.augment_after,
+        augmentation=augmentation,
+        augment_after=after,
         temperature=config.temperature,
         device=config.device,
     )

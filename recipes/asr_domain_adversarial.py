@@ -87,7 +87,7 @@ def main(config: Config) -> Report:
     if len(data) != 1:
         raise InputError(f"--data has {', '.join(data)}: expected one language; choose it with --languages")
     source, target = _sides(config, next(iter(data.values())))
-    varied = variation([source], after=0)
+    varied, _ = variation([source.train], after=None)
     subsampling, least_frames, said = fit_short_clips({"": source}, 4, speed=varied.fastest)
     settings = Settings(
         encoder="tiny" if config.tiny else config.encoder,

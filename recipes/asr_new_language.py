@@ -76,8 +76,9 @@ class Config(flags.Run):
     """Learning rate after the warm-up."""
     validate_every: int = 100
     """Updates between validations, and between saved states."""
-    augment_after: float = 0.1
-    """Share of the updates after which clips are varied; 0 is from the start, 1 is never."""
+    augment_after: float | None = None
+    """Share of the updates after which clips are varied; 0 is from the start, 1 is never; 0.1 for words, 0.5 for
+    sentences if none."""
     batch_seconds: float = 32.0
     """Padded seconds of audio in a batch."""
     batch_clips: int = 16
@@ -111,9 +112,10 @@ def main(config: Config) -> Report:
     plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=min(steps, config.validate_every), average=0.99)
     configuration.begin(config, config.out, resume=config.resume, free=("methods", "train_minutes", "train_speakers"))
     heard = [*amounts.values(), *(source.values() if config.replay else ())]
+    augmentation, after = variation((language.train for language in heard), after=config.augment_after)
     settings = Settings(
-        augmentation=variation(heard, after=config.augment_after),
-        augment_after=config.augment_after,
+        augmentation=augmentation,
+        augment_after=after,
         batch_seconds=config.batch_seconds,
         batch_clips=config.batch_clips,
         device=config.device,

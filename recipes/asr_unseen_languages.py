@@ -54,6 +54,8 @@ class Config(flags.Training):
     """Languages that are never trained on: their codes, or so many drawn by seed."""
     heads: Literal["phones", "signatures", "both"] = "both"
     """What the encoder is trained with."""
+    augment_after: float = 0.1
+    """Share of the updates after which words are varied; 0 is from the start, 1 is never."""
     out: Path = Path("runs/asr_unseen_languages")
     """Where the run is kept."""
 

@@ -102,9 +102,10 @@ class Training(Run):
     """Learning rate after the warm-up."""
     dropout: float = 0.0
     """Of the encoder."""
-    augment_after: float = 0.1
+    augment_after: float | None = None
     """Share of the updates after which clips are varied in speed and formants and masked, words in tempo, colour, noise
-    and edges too: as recorded, a model finds sooner where the symbols are. 0 is from the start, 1 is never."""
+    and edges too: as recorded, a model finds sooner where the symbols are. 0 is from the start, 1 is never; 0.1 for
+    words, 0.5 for sentences if none."""
     temperature: float = 2.0
     """Languages are drawn in proportion to size^(1/temperature)."""
     batch_seconds: float = 32.0
@@ -178,11 +179,7 @@ def language_and_source(value: str) -> tuple[str, str]:
 
 def settings(flags: Training, data: dict[str, Language]) -> tuple[Settings, str]:
     """What all systems have in common, and the sentence that says what is done about short clips."""
-    if not 0 <= flags.augment_after <= 1:
-        raise InputError(
-            f"--augment-after {flags.augment_after:g}: expected a share of updates, 0 (from the start) to 1 (never)"
-        )
-    augmentation = variation(data.values(), after=flags.augment_after)
+    augmentation, after = variation((language.train for language in data.values()), after=flags.augment_after)
     subsampling, least_frames, said = fit_short_clips(data, flags.subsampling, speed=augmentation.fastest)
     how = {AS_RECORDED: "not varied", MILD: "varied mildly, as sentences", NEW_VOICES: "varied as single words"}
     common = Settings(
@@ -191,13 +188,13 @@ def settings(flags: Training, data: dict[str, Language]) -> tuple[Settings, str]
         least_frames=least_frames,
         dropout=flags.dropout,
         augmentation=augmentation,
-        augment_after=flags.augment_after,
+        augment_after=after,
         temperature=flags.temperature,
         batch_seconds=flags.batch_seconds,
         batch_clips=flags.batch_clips,
         device=flags.device,
     )
-    return common, f"{said}; clips are {how[augmentation]}"
+    return common, f"{said}; clips are {how[augmentation]}, after {after:.0%} of the updates"
 
 
 def plan(flags: Training) -> Plan:

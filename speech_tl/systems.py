@@ -17,6 +17,7 @@ from torch import Tensor
 
 from speech_tl.augmentation import AS_RECORDED, MILD, NEW_VOICES, Augmentation
 from speech_tl.data.batches import SpeechBatch, SpeechBatches, frames_needed, name_infeasible
+from speech_tl.data.clips import Clips
 from speech_tl.data.preparation import Language
 from speech_tl.device import leads
 from speech_tl.errors import InputError
@@ -89,16 +90,26 @@ class System:
         return sum((evaluate(self.model, d.test.utterances, d.test) for d in known), Evaluation(()))
 
 
-def variation(data: Iterable[Language], *, after: float) -> Augmentation:
-    """How training clips are varied: as single words, or mildly where most of them last as long as a sentence does.
+def variation(clips: Iterable[Clips], *, after: float | None) -> tuple[Augmentation, float]:
+    """How training clips are varied, and after which share of the updates.
+
+    Single words are varied early and strongly. Where most clips last as long as a sentence does, a model takes much
+    longer to find out which sound is which letter, as long again if it never hears the same thing twice: mildly, then,
+    and in the second half.
 
     Args:
-        after: `Settings.augment_after`; 1 is never.
+        clips: to train on.
+        after: that share, where somebody says so: 0 is from the start, 1 never.
+
+    Raises:
+        InputError: it is no share.
     """
-    if after >= 1:
-        return AS_RECORDED
-    seconds = [samples / language.train.sample_rate for language in data for samples in language.train.lengths]
-    return NEW_VOICES if np.median(seconds) < A_SENTENCE else MILD
+    if after is not None and not 0 <= after <= 1:
+        raise InputError(f"--augment-after {after:g}: expected a share of updates, 0 (from the start) to 1 (never)")
+    seconds = [samples / each.sample_rate for each in clips for samples in each.lengths]
+    augmentation, usual = (NEW_VOICES, 0.1) if np.median(seconds) < A_SENTENCE else (MILD, 0.5)
+    share = usual if after is None else after
+    return augmentation if share < 1 else AS_RECORDED, share
 
 
 def untrained(

@@ -117,14 +117,19 @@ def test_a_trained_system_and_the_wrong_head(data: dict[str, Language], tmp_path
     assert ctc.load(tmp_path).config.calibration["languages"] == ["fi", "it"]
 
 
-def test_words_are_varied_more_than_sentences() -> None:
+def test_words_are_varied_more_and_earlier_than_sentences() -> None:
     """By the median second of all training clips, whatever language they are in and however often texts recur."""
-    short, long = (SimpleNamespace(train=SimpleNamespace(sample_rate=10, lengths=n)) for n in ([9, 10, 12], [28, 90]))
-    assert variation([short], after=0.1) is NEW_VOICES  # type: ignore[list-item]
-    assert variation([long], after=0.1) is MILD  # type: ignore[list-item]
-    assert variation([short, long], after=0.1) is NEW_VOICES  # type: ignore[list-item]
-    assert variation([short, long, long], after=0.1) is MILD  # type: ignore[list-item]
-    assert variation([short], after=1) is AS_RECORDED  # type: ignore[list-item]
+    short, long = (SimpleNamespace(sample_rate=10, lengths=n) for n in ([9, 10, 12], [28, 90]))
+
+    def found(*data: Any, after: float | None = None) -> tuple[Augmentation, float]:
+        return variation(data, after=after)
+
+    assert found(short) == found(short, long) == (NEW_VOICES, 0.1)
+    assert found(long) == found(short, long, long) == (MILD, 0.5)
+    assert found(long, after=0.0) == (MILD, 0.0)
+    assert found(short, after=1.0) == (AS_RECORDED, 1.0)
+    with pytest.raises(InputError, match=r"--augment-after 1\.5: expected a share of updates"):
+        found(short, after=1.5)
 
 
 def test_clips_are_varied_after_their_share_of_the_updates(
