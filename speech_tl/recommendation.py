@@ -25,7 +25,7 @@ HEARD = 10.0
 MUCH_OF_A_VOICE = 20.0
 """Seconds."""
 MINUTES_OF_A_VOICE = 180.0
-"""Seconds from which all layers, held back, do better than the input's: at 300 s of Mboshi by 1.7 points, at 60 not yet."""
+"""Seconds from which all layers, held back, beat the input's: at 300 s of Mboshi by 1.7 points, at 60 not yet."""
 MUCH_OF_A_LANGUAGE = 120.0
 """Seconds."""
 GONE = "gone in the words that were enrolled with and none in others, or a twentieth to a sixth in running speech"
