@@ -49,7 +49,7 @@ from speech_tl.training.sampling import temperature_probabilities
 @dataclass(frozen=True)
 class Config(flags.Training, flags.Recordings):
     monolingual: tuple[str, ...] = ("all",)
-    """Languages to train a baseline for, `all` or `none`: each costs about as much as the shared model, and more."""
+    """Languages to train a baseline for, `all` or `none`; each is trained twice, see above."""
     union: bool = True
     """Also train the control, one head for the symbols of all languages."""
     adapters: int = 32
