@@ -200,7 +200,8 @@ def _advice(config: Config, model: ctc.MultilingualCTC, language: Language, sour
     near = [each.train for each in source.values() if each.train.sample_rate == language.train.sample_rate]
     distances = [far for each in near if (far := distance(model, each, language.train)) is not None]
     seconds = 3600 * language.train.hours
-    advice = for_language(seconds, min(distances, default=None), known=language.code in model.languages)
+    known, words = language.code in model.languages, language.split.task == "words"
+    advice = for_language(seconds, min(distances, default=None), known=known, words=words)
     if "auto" in config.methods:
         print(f"{language.code}, {seconds:.0f} s: {advice}", file=sys.stderr)
     return cast(Method, advice.method)

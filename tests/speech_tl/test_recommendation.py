@@ -46,6 +46,13 @@ def test_a_language(seconds: float, far: float | None, scenario: str, method: st
     assert method in languages.METHODS
 
 
+def test_sentences_want_more_than_words() -> None:
+    """A new head alone up to ten minutes, which costs the others nothing."""
+    assert [for_language(seconds, 0.5, words=False).method for seconds in (120, 300, 1200)] == ["head", "head", "full"]
+    assert for_language(300, 0.5, words=False, known=True).method == "full"
+    assert "to the bit" in for_language(120, None, words=False).expect
+
+
 def test_the_distance_is_measured(tiny_speech: Path) -> None:
     data = prepare([str(tiny_speech)], languages=("fi", "sw"), sample_rates={"": 8000})
     model = untrained(data, Settings(encoder="tiny", adapters=4, device="cpu"), seed=0)
