@@ -7,14 +7,13 @@ before speech_tl and one half after, so that a change in the machine's mood hits
 
     python -m recipes.against_speechbrain --data ../shared/data/speech/fsdd_english_digits
 
-Four training speakers, theo held out, 200 CPU-seconds each (7 CPU-minutes a run), commit 7024a45 beside another run,
-seeds 0, 1, 2: speech_tl has 13.4, 9.2, 10.0 % utterance error (mean 10.9) at 136 to 138 utterances per CPU-second,
-SpeechBrain 33.6, 36.4, 27.8 % (mean 32.6) at 84 to 87: 1.60 to 1.62 times as fast. The seconds become updates early on;
-on that machine they were 275 to 312 in the end, for both alike, of which SpeechBrain's schedule learns at its middle
-(its rate goes up once more there). SpeechBrain's rate, normalisation and augmentation (none: with its own it learnt too
-slowly) were chosen by training 60 CPU-seconds with theo absent and jackson held out; speech_tl has the settings of
-`asr_multilingual` but for bottlenecks, not tuned here. Both are tested on their weights of the best validation,
-speech_tl's averaged.
+Four training speakers, theo held out, 200 CPU-seconds each (205 to 207 in the end; 7 CPU-minutes a run), beside
+another run, seeds 0, 1, 2: speech_tl has 8.0, 7.6, 8.6 % utterance error (mean 8.1) at 339 to 374 utterances per CPU-
+second, SpeechBrain 24.4, 24.4, 23.4 % (mean 24.1) at 186 to 193: 1.82 to 1.93 times as fast. On a slower machine,
+where the seconds had become 275 to 312 (commit 7024a45): 13.4, 9.2, 10.0 and 33.6, 36.4, 27.8 %, 1.60 to 1.62 times
+as fast. SpeechBrain's rate, normalisation and augmentation (none: with its own it learnt too slowly) were chosen by
+training 60 CPU-seconds with theo absent and jackson held out; speech_tl has the settings of `asr_multilingual` but
+for bottlenecks, not tuned here. Both are tested on their weights of the best validation, speech_tl's averaged.
 """
 
 import copy
