@@ -63,7 +63,7 @@ def for_voice(seconds: float, distance: float | None) -> Advice:
         expect = f"up to half of the errors {GONE}, while other voices lose two to four points"
     elif seconds >= MINUTES_OF_A_VOICE:
         method, why = "full_conservative", "minutes of a voice are enough for all layers, held back"
-        expect = f"a third to half of the errors {GONE}, while other voices lose half a point to one"
+        expect = "up to a fifth of the errors in running speech gone, while other voices lose half a point to one"
     else:
         method, why = "input_layers_conservative", "a voice enters at the input, and what is held back forgets little"
         expect = f"a tenth to half of the errors {GONE}, while other voices lose half a point to two and a half"
@@ -77,10 +77,7 @@ def for_language(seconds: float, distance: float | None, *, known: bool = False,
     if known:
         why = "all layers halved the errors of a known language where its head and bottlenecks gained nothing"
     elif not words and seconds < MANY_SENTENCES:
-        method, why = (
-            "head",
-            "in sentences of 2 and of 5 minutes a new head had fewer errors, and costs nobody any",
-        )
+        method, why = "head", "a new head had fewer errors with 2 and with 5 minutes of sentences"
     elif much:
         why = "there is enough to retrain all layers after the new head has been warmed up"
     else:

@@ -270,12 +270,17 @@ def test_layers_learn_at_rates_of_their_own(tiny: ModuleType, tmp_path: Path) ->
     assert (model.weight.item(), model.bias.item()) == (pytest.approx(0.25), pytest.approx(1.0))
 
 
+@pytest.fixture
+def half_second_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter(range(100_000))
+    monkeypatch.setattr("speech_tl.training.run.time.process_time", lambda: next(ticks) / 2)
+
+
+@pytest.mark.usefixtures("half_second_steps")
 def test_minutes_become_a_fixed_number_of_steps(
     tiny: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A clock of 0.5 s a step: a fifth of a minute is over after 24 steps, and the minute is 120 steps."""
-    ticks = iter(range(100_000))
-    monkeypatch.setattr("speech_tl.training.run.time.process_time", lambda: next(ticks) / 2)
     fixed: list[int] = []
     save = Run.save
 
@@ -291,12 +296,9 @@ def test_minutes_become_a_fixed_number_of_steps(
     assert load_state(tmp_path / "state.safetensors")["total"] == 120
 
 
-def test_terms_know_the_share_of_minutes_spent(
-    tiny: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("half_second_steps")
+def test_terms_know_the_share_of_minutes_spent(tiny: ModuleType, tmp_path: Path) -> None:
     """What happens after a tenth of the updates happens while the pace is still measured."""
-    ticks = iter(range(100_000))
-    monkeypatch.setattr("speech_tl.training.run.time.process_time", lambda: next(ticks) / 2)
     seen: list[float] = []
 
     def terms(model: nn.Module, batch: Any, progress: float) -> dict[str, torch.Tensor]:
