@@ -202,7 +202,8 @@ def main(config: Config) -> None:
                 print(f"error: {error}", file=sys.stderr)
             continue
         took, seconds = time.monotonic() - started, transcript.seconds
-        told = f", heard as {transcript.language}" if config.language == "auto" else ""
+        sure = f"{transcript.language} ({transcript.language_probability:.0f} %)"
+        told = f", heard as {sure}" if config.language == "auto" else ""
         speed = f"real-time factor {took / seconds:.3f}"
         print(f"{file}: {seconds:.1f} s in {took:.1f} s ({speed}){told}", file=sys.stderr)
         written = FORMATS[config.format][1](transcript)
