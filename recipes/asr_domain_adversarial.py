@@ -29,7 +29,8 @@ from speech_tl import flags, speech_domains
 from speech_tl.data import splits
 from speech_tl.data.clips import Clips
 from speech_tl.data.disturbance import joined, surroundings, telephone
-from speech_tl.data.preparation import Language, prepare
+from speech_tl.data.manifest import read
+from speech_tl.data.preparation import Division, Language, prepare
 from speech_tl.device import chosen, leads
 from speech_tl.domain_study import CAPTIONS, study
 from speech_tl.domains import METHODS, Method, Rule
@@ -55,6 +56,8 @@ class Config(flags.Recordings, flags.Run):
     target: tuple[str, ...] = ()
     """Recordings of the target, of the same language and words; their transcripts test, and tell which clips have words
     that the source lacks, and are learned from by the upper bound alone."""
+    folds: int = 1
+    """Parts of the target's speakers; each is tested by networks that know the other parts, for a small --target."""
     join: tuple[int, ...] = ()
     """Source clips are joined into strings of so many, SHORTEST LONGEST."""
     methods: tuple[Method, ...] = METHODS
@@ -86,7 +89,8 @@ def main(config: Config) -> Report:
     data = flags.prepared(config, seed=config.seed, made_in=config.out / "data", tiny=config.tiny)
     if len(data) != 1:
         raise InputError(f"--data has {', '.join(data)}: expected one language; choose it with --languages")
-    source, target = _sides(config, next(iter(data.values())))
+    source, targets = _sides(config, next(iter(data.values())))
+    target = targets[0]
     varied, _ = variation([source.train], after=None)
     subsampling, least_frames, said = fit_short_clips({"": source}, 4, speed=varied.fastest)
     settings = Settings(
@@ -96,7 +100,8 @@ def main(config: Config) -> Report:
         augmentation=varied,
         device=config.device,
     )
-    notes = (f"Source: {source.description}", f"Target: {target.description}", said)
+    folds = (f"{config.folds} folds, of which this is the first; checkpoint/ is of it",) if config.folds > 1 else ()
+    notes = (f"Source: {source.description}", "; ".join((f"Target: {target.description}", *folds)), said)
     print("\n".join(notes), file=sys.stderr)
 
     # Model, transfer and train, evaluate
@@ -109,7 +114,7 @@ def main(config: Config) -> Report:
         if config.shift == "recordings":  # else both sides are of one division
             splits.save({target.code: target.split}, file, beside=file)
     found = study(
-        SpeechShift(config.shift, source, target, settings, _said(source, target)),
+        [SpeechShift(config.shift, source, each, settings, _said(source, each)) for each in targets],
         config.methods,
         rule=config.rule,
         start=start,
@@ -140,33 +145,35 @@ def _check(config: Config) -> None:
         raise InputError("--shift recordings without --target: give the recordings of the target")
     if config.shift != "recordings" and config.target:
         raise InputError(f"--target {' '.join(config.target)} with --shift {config.shift}: expected --shift recordings")
+    if config.folds < 1 or (config.folds > 1 and config.shift != "recordings"):
+        raise InputError(f"--folds {config.folds} with --shift {config.shift}: expected 1, or more parts of a --target")
     if config.phones:
         raise InputError(f"--phones {' '.join(config.phones)}: sounds are not learned here; leave it out")
     if config.join and len(config.join) != 2:
         raise InputError(f"--join {' '.join(map(str, config.join))}: expected two numbers, SHORTEST LONGEST")
 
 
-def _sides(config: Config, language: Language) -> tuple[Language, Language]:
-    """The source and the target, of the same words and symbols."""
+def _sides(config: Config, language: Language) -> tuple[Language, list[Language]]:
+    """The source, and the target, once for each fold; all of the same words and symbols."""
     if config.shift == "recordings":
-        target = _corpus(config, language)
-        source = _without(language, splits.strangers(target.split))
+        targets = [_corpus(config, language, speakers) for speakers in _folds(config, language.code)]
+        source = _without(language, {speaker for each in targets for speaker in splits.strangers(each.split)})
     elif config.shift == "telephone":
-        source, target = speech_domains.changed(language, telephone, telephone, seed=config.seed)
+        source, *targets = speech_domains.changed(language, telephone, telephone, seed=config.seed)
     else:
         rate = language.train.sample_rate
         heard, tested = (
             surroundings(config.noise, config.rooms, rate=rate, half=half, seed=config.seed) for half in (0, 1)
         )
-        source, target = speech_domains.changed(language, heard, tested, seed=config.seed)
+        source, *targets = speech_domains.changed(language, heard, tested, seed=config.seed)
     if config.join:
         shortest, longest = config.join
         train, valid, test = (joined(clips, shortest=shortest, longest=longest, seed=config.seed)
                               for clips in (source.train, source.valid, source.test))  # fmt: skip
         units = Units.from_texts(u.text for u in train.utterances)
         source = replace(source, units=units, train=train, valid=valid, test=test)
-        target = replace(target, units=units)
-    return source, target
+        targets = [replace(each, units=units) for each in targets]
+    return source, targets
 
 
 def _said(source: Language, target: Language) -> tuple[str, ...]:
@@ -176,11 +183,30 @@ def _said(source: Language, target: Language) -> tuple[str, ...]:
     return tuple(sorted(set(texts))) if splits.is_word_list(texts) and theirs <= set(texts) else ()
 
 
-def _corpus(config: Config, language: Language) -> Language:
-    """The recordings of --target, without those of words that the source does not have."""
+def _folds(config: Config, code: str) -> list[tuple[str, ...]]:
+    """The target's speakers in parts, drawn by seed; one fold names nobody, so that the corpus says who tests."""
+    if config.folds == 1:
+        return [()]
+    speakers = {u.speaker for folder in config.target for u in read(folder) if u.language == code} - {""}
+    if len(speakers) < 2 * config.folds:
+        raise InputError(
+            f"--folds {config.folds}: {' '.join(config.target)} has {len(speakers)} named speakers of {code}, expected "
+            f"{2 * config.folds} at least"
+        )
+    order = sorted(speakers, key=lambda speaker: splits.draw(speaker, config.seed))
+    return [tuple(order[at :: config.folds]) for at in range(config.folds)]
+
+
+def _corpus(config: Config, language: Language, tested: tuple[str, ...]) -> Language:
+    """The recordings of --target, without those of words that the source does not have.
+
+    Args:
+        tested: its test speakers; whom the corpus says where none is named.
+    """
     code = language.code
     rates = {code: language.train.sample_rate}
-    target = prepare(config.target, languages=(code,), sample_rates=rates, seed=config.seed)[code]
+    division = Division(hold_out_speakers=tested)
+    target = prepare(config.target, languages=(code,), division=division, sample_rates=rates, seed=config.seed)[code]
     words = {word for u in language.train.utterances for word in u.text.split()}
     train, valid, test = (_of_words(clips, words) for clips in (target.train, target.valid, target.test))
     if not (len(train) and len(valid) and len(test)):

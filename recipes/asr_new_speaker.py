@@ -74,8 +74,9 @@ ASKED = (
 
 @dataclass(frozen=True, kw_only=True)
 class Config(flags.Run):
-    checkpoint: Path
-    """A run of asr_multilingual, or its checkpoint."""
+    checkpoint: tuple[Path, ...]
+    """A run of asr_multilingual, or its checkpoint; or several, to each of which some of the speakers are new: what
+    they come to is pooled (leave-one-out)."""
     data: tuple[str, ...]
     """Recordings of the new voices, with transcripts."""
     language: str = ""
@@ -105,60 +106,51 @@ def main(config: Config) -> Report:
     began = time.monotonic()
     chosen(config.device)
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
-    flags.check_named(methods=config.methods)
+    flags.check_named(methods=config.methods, checkpoint=config.checkpoint)
     if not config.seconds or min(config.seconds) <= 0:
         raise InputError(f"--seconds {' '.join(map(str, config.seconds))}: expected numbers above 0")
     if config.replay and not config.source:
         raise InputError("--replay goes on with other voices' recordings: name them with --source")
 
-    # Model
-    model = ctc.load(config.checkpoint, device=chosen(config.device))
-
-    # Data
+    # Model, data
     recordings = _read(config.data, untranscribed=config.pseudo_labels is not None)
-    language, utterances = _in_language(recordings, config.language, model, config.data)
-    others, trained = _source(config, model, language)
-    heard = heard_by(config.checkpoint, model.languages)
-    spoken = _of(config.speakers, utterances, config.data) if config.speakers else _new(recordings, utterances, heard)
-    found = _sessions(config, spoken, model, language)
-    carried = _in_other_language(config, recordings, model, [session.speaker for session in found], heard)
-    adapted_to = {session.speaker for session in found}
-    trained = tuple(u for u in trained if u.speaker not in adapted_to)  # or their test clips would be replayed
-    if config.replay and not trained:
-        raise InputError("--replay: the checkpoint was trained on no other voice than those it is to learn")
-    source, replay = _clips(model, others), _examples(model, trained) if config.replay else None
-    known = _heard(model, source)
+    starts: list[Start] = []
+    for checkpoint in config.checkpoint:
+        taken = {session.speaker for start in starts for session in start.sessions}
+        starts.append(_start(config, checkpoint, recordings, taken))
 
     # Transfer and train
     configuration.begin(config, config.out, resume=config.resume, free=ASKED)
     cells: list[Cell] = []
     advice: dict[tuple[str, float], Method] = {}
-    for session, seconds in product(found, config.seconds):
-        test, enrolled = _clips(model, session.test), _enrolled(config, model, session, seconds)
-        advice[session.speaker, seconds] = _advice(config, model, source, enrolled)
-        for method in _methods(config.methods, advice[session.speaker, seconds]):
-            name = f"{session.speaker}_{method}_{seconds:g}s"
-            adapted, facts = _adapted(config, model, enrolled, replay, name, method)
+    for start, seconds in product(starts, config.seconds):
+        for session in start.sessions:
+            test, enrolled = _clips(start.model, session.test), _enrolled(config, start.model, session, seconds)
+            advice[session.speaker, seconds] = _advice(config, start.model, start.source, enrolled)
+            for method in _methods(config.methods, advice[session.speaker, seconds]):
+                name = f"{session.speaker}_{method}_{seconds:g}s"
+                adapted, facts = _adapted(config, start.model, enrolled, start.replay, name, method)
 
-            # Evaluate
-            before, after = (_others(each, session.speaker) for each in (known, _heard(adapted, source)))
-            tested = {"speaker": test} | ({"carried": carried[session.speaker]} if carried else {})
-            for case, clips in tested.items():
-                cells.append(
-                    Cell(
-                        case,
-                        session.speaker,
-                        method,
-                        seconds,
-                        config.seed,
-                        _heard(adapted, clips),
-                        before,
-                        after,
-                        trained_parameters=facts["trained_parameters"],
-                        cpu_seconds=facts["cpu_seconds"],
+                # Evaluate
+                sides = (start.known, _heard(adapted, start.source))
+                before, after = (_others(each, session.speaker) for each in sides)
+                carried = {"carried": start.carried[session.speaker]} if start.carried else {}
+                for case, clips in ({"speaker": test} | carried).items():
+                    cells.append(
+                        Cell(
+                            case,
+                            session.speaker,
+                            method,
+                            seconds,
+                            config.seed,
+                            _heard(adapted, clips),
+                            before,
+                            after,
+                            trained_parameters=facts["trained_parameters"],
+                            cpu_seconds=facts["cpu_seconds"],
+                        )
                     )
-                )
-    words = is_word_list([utterance.text for utterance in utterances if utterance.text])
+    words = is_word_list([u.text for u in recordings if u.text and u.language == starts[0].language])
     measured = tables(cells, base="unadapted", measure=telling(words=words))
     measured["advice"] = advised(measured["targets"], advice)
     return finish(
@@ -172,6 +164,47 @@ def main(config: Config) -> Report:
         sections=pictures(measured["curve"]),
         shown=("curve",),
     )
+
+
+@dataclass(frozen=True)
+class Start:
+    """A checkpoint, and whoever is new to it."""
+
+    model: ctc.MultilingualCTC
+    language: str
+    sessions: Sequence[Session]
+    carried: Mapping[str, Clips]
+    """Speaker -> what is tested in the language of --carry; empty where none is named."""
+    source: Clips | None
+    """What the others lose is seen on."""
+    replay: Examples | None
+    known: Evaluation
+    """Of the others, before."""
+
+
+def _start(config: Config, checkpoint: Path, recordings: Sequence[Utterance], taken: Collection[str]) -> Start:
+    """Args:
+    taken: speakers whom an earlier checkpoint adapts to.
+    """
+    model = ctc.load(checkpoint, device=chosen(config.device))
+    language, utterances = _in_language(recordings, config.language, model, config.data)
+    others, trained = _source(config, checkpoint, model, language)
+    heard = heard_by(checkpoint, model.languages)
+    named = _of(config.speakers, utterances, config.data) if config.speakers else utterances
+    several = len(config.checkpoint) > 1
+    spoken = named if config.speakers and not several else _new(recordings, named, heard, told=not several)
+    spoken = [u for u in spoken if u.speaker not in taken]
+    if not spoken:
+        raise InputError(f"{checkpoint}: nobody is new to it but those whom a checkpoint before it adapts to")
+    found = _sessions(config, spoken, model, language)
+    voices = {session.speaker for session in found}
+    carried = _in_other_language(config, recordings, model, sorted(voices), heard)
+    trained = tuple(u for u in trained if u.speaker not in voices)  # or their test clips would be replayed
+    if config.replay and not trained:
+        raise InputError("--replay: the checkpoint was trained on no other voice than those it is to learn")
+    source = _clips(model, others)
+    replay = _examples(model, trained) if config.replay else None
+    return Start(model, language, found, carried, source, replay, known=_heard(model, source))
 
 
 def _read(data: Sequence[str], *, untranscribed: bool = False) -> list[Utterance]:
@@ -201,13 +234,19 @@ def _of(speakers: Sequence[str], utterances: Sequence[Utterance], data: Sequence
     return [u for u in utterances if u.speaker in speakers]
 
 
-def _new(recordings: Sequence[Utterance], utterances: Sequence[Utterance], heard: Collection[str]) -> list[Utterance]:
-    """Of the speakers on whom the checkpoint was neither trained nor chosen, in whatever language."""
+def _new(
+    recordings: Sequence[Utterance], utterances: Sequence[Utterance], heard: Collection[str], *, told: bool
+) -> list[Utterance]:
+    """Of the speakers on whom the checkpoint was neither trained nor chosen, in whatever language.
+
+    Args:
+        told: say who is left out.
+    """
     known = {u.speaker for u in recordings if u.key in heard} & {u.speaker for u in utterances}
     found = [u for u in utterances if u.speaker not in known]
     if not found:
         raise InputError("the checkpoint was trained on every speaker there; name some with --speakers")
-    if known:
+    if known and told:
         print(f"left out, known to the checkpoint: {', '.join(sorted(known))}; --speakers names them", file=sys.stderr)
     return found
 
@@ -263,12 +302,12 @@ def _in_other_language(
 
 
 def _source(
-    config: Config, model: ctc.MultilingualCTC, language: str
+    config: Config, checkpoint: Path, model: ctc.MultilingualCTC, language: str
 ) -> tuple[tuple[Utterance, ...], tuple[Utterance, ...]]:
     """The validation and the training clips of the checkpoint's own run."""
     if not config.source:
         return (), ()
-    division = division_of(config.checkpoint)
+    division = division_of(checkpoint)
     _, utterances = _in_language(_read(config.source), language, model, config.source)
     say = normaliser(language, model.config.normalisers.get(language))
     found = divided([(config.source[0], utterances)], division, normalise=say)

@@ -70,7 +70,7 @@ def main(config: Config) -> Report:
     plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=max(1, steps // 5))
     configuration.begin(config, config.out, resume=config.resume, free=("methods",))
     found = study(
-        shift,
+        (shift,),
         config.methods,
         rule=config.rule,
         start=start,

@@ -4,9 +4,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from speech_tl.domain_figures import picture
-from speech_tl.domains import RULES, Adapted, Method, Rule, adapt, chosen_by, distance, started
+from speech_tl.domains import RULES, Adapted, Method, Rule, adapt, chosen_by, distance, pooled, started
 from speech_tl.errors import InputError
 from speech_tl.report import Figure
 from speech_tl.results import Evaluation, Row
@@ -36,7 +37,7 @@ class Study:
 
 
 def study(
-    shift: Shift,
+    shifts: Sequence[Shift],
     methods: Sequence[Method],
     *,
     rule: Rule,
@@ -50,6 +51,8 @@ def study(
     """Every method from one beginning, with a line on standard error for each that is done.
 
     Args:
+        shifts: one; or several of one source, each of which tests another part of a small target on networks that know
+            the rest of it (cross-fitting). Their tests are pooled, and the rule sees its mean over them.
         start: on the source's labels, before the methods part.
         plan: of every method.
 
@@ -58,21 +61,27 @@ def study(
     """
     if not set(methods) - {"target_supervised"}:
         raise InputError("--methods target_supervised alone: expected one that can be chosen, such as source_only")
+    shift = shifts[0]
     body = started(shift, plan=start, folder=folder / "start", seed=seed, resume=resume, device=device)
-    looks = {side: shift.look(body, side) for side in SIDES}
-    before = distance(looks, seed=seed)
+    looks = [{side: each.look(body, side) for side in SIDES} for each in shifts]
+    before = fmean(distance(each, seed=seed) for each in looks)
     found: dict[Method, Adapted] = {}
     for method in methods:
-        found[method] = adapt(
-            shift,
-            body,
-            method=method,
-            rule=rule,
-            plan=plan,
-            folder=folder / method,
-            seed=seed,
-            resume=resume,
-            device=device,
+        found[method] = pooled(
+            [
+                adapt(
+                    each,
+                    body,
+                    method=method,
+                    rule=rule,
+                    plan=plan,
+                    folder=folder / method / (f"fold{at}" if len(shifts) > 1 else ""),
+                    seed=seed,
+                    resume=resume,
+                    device=device,
+                )
+                for at, each in enumerate(shifts)
+            ]
         )
         print(f"{method}: target error {_error(found[method].target):.1f} %", file=sys.stderr, flush=True)
     selected = chosen_by(rule, found)
@@ -81,7 +90,7 @@ def study(
         found,
         selected,
         tables(shift.name, found, rule=rule, before=before, seed=seed),
-        (picture(looks, found[selected].looks, method=selected, seed=seed),),
+        (picture(looks[0], found[selected].looks, method=selected, seed=seed),),
         tuple(filter(None, notes)),
     )
 
@@ -110,6 +119,7 @@ def tables(case: str, found: Mapping[Method, Adapted], *, rule: Rule, before: fl
             "target_error": error,
             "target_low": target["utterance_error_low"],
             "target_high": target["utterance_error_high"],
+            "target_examples": len(own.target.results),
             "selected_by": selected_by,
             "gap_closed": 100 * (high - error) / (high - low) if low is not None and high and high > low else None,
             "a_distance_before": before,

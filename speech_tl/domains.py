@@ -6,10 +6,11 @@ of the target.
 """
 
 import copy
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Literal, get_args
 
 import torch
@@ -163,6 +164,19 @@ def adapt(
     looks: dict[Side, Look] = {"source": shift.look(network.body, "source"), "target": shift.look(body, "target")}
     scores = {each: SCORES[each](shift, network.body, looks["target"]) for each in RULES}
     return Adapted(method, body, source, target, scores, looks, distance(looks, seed=seed), history.train_seconds)
+
+
+def pooled(parts: Sequence[Adapted]) -> Adapted:
+    """What one method came to on each part of a target: the network and looks of the first, all tests, mean scores."""
+    first = parts[0]
+    return replace(
+        first,
+        source=sum((own.source for own in parts[1:]), first.source),
+        target=sum((own.target for own in parts[1:]), first.target),
+        scores={rule: fmean(own.scores[rule] for own in parts) for rule in first.scores},
+        a_distance=fmean(own.a_distance for own in parts),
+        seconds=sum(own.seconds for own in parts),
+    )
 
 
 def distance(looks: Mapping[Side, Look], *, seed: int) -> float:

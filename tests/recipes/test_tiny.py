@@ -117,6 +117,35 @@ def test_a_new_voice_gets_a_file_that_transcribe_takes(
     assert len(keys) == len(own) - len(marks) < len(own)
 
 
+def test_every_voice_goes_to_the_checkpoint_that_does_not_know_it(
+    run: Path, tiny_speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a second checkpoint one of the first one's training speakers is the test speaker (leave-one-out)."""
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    speakers = {u.key: u.speaker for u in read(tiny_speech)}
+    for file in (other / "splits.json", other / "checkpoint" / "splits.json"):
+        splits = json.loads(file.read_text())
+        own = splits["languages"]["fi"]
+        every = [key for part in ("train", "valid", "test") for key in own[part]]
+        new = min(speakers[key] for key in own["train"])
+        own["train"] = [key for key in own["train"] if speakers[key] != new] + own["test"]
+        own["valid"] = [key for key in own["valid"] if speakers[key] != new]
+        own["test"] = [key for key in every if speakers[key] == new]
+        file.write_text(json.dumps(splits))
+    arguments = ["--tiny", "--data", str(tiny_speech), "--language", "fi", "--device", "cpu", "--seconds", "2"]
+    arguments += ["--source", str(tiny_speech), "--methods", "unadapted", "lhuc", "--out", str(tmp_path / "voices")]
+    both = [*arguments, "--checkpoint", str(run), str(other)]
+    assert command(asr_new_speaker.main, asr_new_speaker.Config, both) == 0
+    tables = json.loads((tmp_path / "voices" / "metrics.json").read_text())["tables"]
+    told = {row["target"] for row in tables["targets"]}
+    assert new in told and len(told) > 1 and len(tables["targets"]) == 2 * len(told)
+    assert [row["method"] for row in tables["curve"]] == ["unadapted", "lhuc"], "pooled"
+    capsys.readouterr()
+    assert command(asr_new_speaker.main, asr_new_speaker.Config, [*both, str(run)]) == 2
+    assert "nobody is new to it but those whom a checkpoint before it adapts to" in capsys.readouterr().err
+
+
 def test_a_voice_of_which_nothing_is_transcribed(run: Path, tiny_speech: Path, tmp_path: Path) -> None:
     """Its error cannot be known, its file can be had; with two transcripts these two are tested."""
     corpus = tmp_path / "untranscribed"

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from speech_tl.domain_study import study, tables, warning
-from speech_tl.domains import METHODS, RULES, Adapted, Method, adapt, chosen_by, started
+from speech_tl.domains import METHODS, RULES, Adapted, Method, adapt, chosen_by, pooled, started
 from speech_tl.errors import InputError
 from speech_tl.images import Pictures, vary
 from speech_tl.labelled import LabelledBatches
@@ -154,7 +154,7 @@ def test_the_rule_chooses_and_never_the_upper_bound(case: PictureShift) -> None:
         with pytest.raises(InputError, match="did you mean"):
             adapt(case, nn.Identity(), plan=plan, folder=Path(), seed=0, **wrong)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="target_supervised alone"):
-        study(case, ["target_supervised"], rule="entropy", start=plan, plan=plan, folder=Path(), seed=0)
+        study([case], ["target_supervised"], rule="entropy", start=plan, plan=plan, folder=Path(), seed=0)
 
 
 def test_what_was_closed_and_what_was_regretted() -> None:
@@ -176,6 +176,17 @@ def test_what_was_closed_and_what_was_regretted() -> None:
     assert regrets["source_risk"] == ("source_only", 20, 0)
     assert regrets["oracle"] == ("mmd", 0, -20)
     assert warning("case", found) == "case: worse than the source alone (50.0 %): dann (60.0 %)"
+
+
+def test_folds_are_one_test() -> None:
+    """3 of 10 and 1 of 10 wrong are 4 of 20; -0.5 and -0.1 are -0.3; the network is the first's."""
+    one, two = (replace(adapted("mmd", wrong, entropy=score), a_distance=distance, seconds=4.0)
+                for wrong, score, distance in ((3, -0.5, 1.0), (1, -0.1, 2.0)))  # fmt: skip
+    both = pooled([one, two])
+    assert sum(result.utterance.count for result in both.target.results) == 4 and len(both.target.results) == 20
+    assert both.scores == {"entropy": pytest.approx(-0.3)}
+    assert (both.a_distance, both.seconds, both.body) == (1.5, 8.0, one.body)
+    assert pooled([one]) == one
 
 
 def test_varied_pictures_show_the_same() -> None:
