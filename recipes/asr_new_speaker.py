@@ -27,23 +27,21 @@ import json
 import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from speech_tl import flags, speakers
+from speech_tl import flags, newcomers, speakers
 from speech_tl.curves import CAPTIONS, Cell, advised, pictures, tables, telling
 from speech_tl.data.batches import Examples
 from speech_tl.data.clips import Clips
-from speech_tl.data.enrolment import Session, first_seconds, mark, sessions
+from speech_tl.data.enrolment import Session, first_seconds, mark
 from speech_tl.data.manifest import Utterance, check_names, read
 from speech_tl.data.preparation import divided
 from speech_tl.data.splits import is_word_list
-from speech_tl.data.text import normaliser
 from speech_tl.device import chosen
-from speech_tl.errors import InputError, unknown_name
+from speech_tl.errors import InputError
 from speech_tl.evaluate import Evaluation, division_of, evaluate, heard_by
 from speech_tl.models import changes, ctc, voices
 from speech_tl.pseudo_labels import pseudo_labelled
@@ -183,122 +181,39 @@ class Start:
 
 
 def _start(config: Config, checkpoint: Path, recordings: Sequence[Utterance], taken: Collection[str]) -> Start:
-    """Args:
-    taken: speakers whom an earlier checkpoint adapts to.
-    """
+    """What the recipe needs of one checkpoint; of speakers whom an earlier one adapts to, nothing."""
     model = ctc.load(checkpoint, device=chosen(config.device))
-    language, utterances = _in_language(recordings, config.language, model, config.data)
+    data = " ".join(config.data)
+    language, utterances = newcomers.in_language(recordings, config.language, model, where=data)
     others, trained = _source(config, checkpoint, model, language)
     heard = heard_by(checkpoint, model.languages)
-    named = _of(config.speakers, utterances, config.data) if config.speakers else utterances
+    named = newcomers.spoken_by(config.speakers, utterances, where=data) if config.speakers else utterances
     several = len(config.checkpoint) > 1
-    spoken = named if config.speakers and not several else _new(recordings, named, heard, told=not several)
-    spoken = [u for u in spoken if u.speaker not in taken]
-    if not spoken:
+    new = named if config.speakers and not several else newcomers.strangers(recordings, named, heard, told=not several)
+    new = [u for u in new if u.speaker not in taken]
+    if not new:
         raise InputError(f"{checkpoint}: nobody is new to it but those whom a checkpoint before it adapts to")
-    found = _sessions(config, spoken, model, language)
-    voices = {session.speaker for session in found}
-    carried = _in_other_language(config, recordings, model, sorted(voices), heard)
-    trained = tuple(u for u in trained if u.speaker not in voices)  # or their test clips would be replayed
+    found = newcomers.divided(
+        new,
+        model,
+        language,
+        seconds=max(config.seconds),
+        unheard_texts=config.unheard_texts,
+        transcribed=config.pseudo_labels is None,
+        seed=config.seed,
+    )
+    speakers = [session.speaker for session in found]
+    carried: Mapping[str, Clips] = {}
+    if config.carry:
+        other, spoken = newcomers.in_language(recordings, config.carry, model, where=data)
+        unheard = [u for u in spoken if u.key not in heard]
+        carried = newcomers.clips_by(speakers, unheard, model, other, where=f"--carry {config.carry}")
+    trained = tuple(u for u in trained if u.speaker not in speakers)  # or their test clips would be replayed
     if config.replay and not trained:
         raise InputError("--replay: the checkpoint was trained on no other voice than those it is to learn")
     source = _clips(model, others)
-    replay = _examples(model, trained) if config.replay else None
+    replay = newcomers.examples(model, trained) if config.replay else None
     return Start(model, language, found, carried, source, replay, known=_heard(model, source))
-
-
-def _read(data: Sequence[str], *, untranscribed: bool = False) -> list[Utterance]:
-    found = [utterance for source in data for utterance in read(source, untranscribed=untranscribed)]
-    check_names(found)
-    return found
-
-
-def _in_language(
-    utterances: Sequence[Utterance], language: str, model: ctc.MultilingualCTC, data: Sequence[str]
-) -> tuple[str, list[Utterance]]:
-    """The language and its utterances."""
-    present = sorted({utterance.language for utterance in utterances})
-    if not language and len(present) > 1:
-        raise InputError(f"{' '.join(data)} hold {', '.join(present)}: say which with --language")
-    language = model.known(language or present[0])
-    if language not in present:
-        raise unknown_name("language", language, present, where=" ".join(data))
-    return language, [u for u in utterances if u.language == language]
-
-
-def _of(speakers: Sequence[str], utterances: Sequence[Utterance], data: Sequence[str]) -> list[Utterance]:
-    """Only of these speakers."""
-    for speaker in speakers:
-        if speaker not in (present := {u.speaker for u in utterances}):
-            raise unknown_name("speaker", speaker, present, where=" ".join(data))
-    return [u for u in utterances if u.speaker in speakers]
-
-
-def _new(
-    recordings: Sequence[Utterance], utterances: Sequence[Utterance], heard: Collection[str], *, told: bool
-) -> list[Utterance]:
-    """Of the speakers on whom the checkpoint was neither trained nor chosen, in whatever language.
-
-    Args:
-        told: say who is left out.
-    """
-    known = {u.speaker for u in recordings if u.key in heard} & {u.speaker for u in utterances}
-    found = [u for u in utterances if u.speaker not in known]
-    if not found:
-        raise InputError("the checkpoint was trained on every speaker there; name some with --speakers")
-    if known and told:
-        print(f"left out, known to the checkpoint: {', '.join(sorted(known))}; --speakers names them", file=sys.stderr)
-    return found
-
-
-def _sessions(
-    config: Config, utterances: Sequence[Utterance], model: ctc.MultilingualCTC, language: str
-) -> list[Session]:
-    """Whose transcripts are not learned from needs none, and is tested on what has one that the head can write."""
-    say = normaliser(language, model.config.normalisers.get(language))
-    spoken = [replace(u, text=say(u.text)) for u in utterances]
-    divided = partial(sessions, seconds=max(config.seconds), unheard_texts=config.unheard_texts, seed=config.seed)
-    if config.pseudo_labels is None:
-        return divided(_writable(spoken, model, language))
-    return [
-        replace(session, test=tuple(u for u in session.test if u.text and not model.units(language).missing(u.text)))
-        for session in divided(spoken)
-    ]
-
-
-def _writable(utterances: Sequence[Utterance], model: ctc.MultilingualCTC, language: str) -> list[Utterance]:
-    """Texts, normalised already, that the language's head cannot write are left out and shown."""
-    missing = {u.key: model.units(language).missing(u.text) for u in utterances}
-    if strange := sorted({symbol for symbols in missing.values() for symbol in symbols}):
-        count = sum(map(bool, missing.values()))
-        said = f"{count} of {len(utterances)} clips have symbols that the head of {language} cannot write"
-        if count == len(utterances):
-            raise InputError(f"{said}: {' '.join(map(repr, strange))}; is it the right language?")
-        print(f"{said} and are left out: {' '.join(map(repr, strange))}", file=sys.stderr)
-    return [u for u in utterances if not missing[u.key]]
-
-
-def _in_other_language(
-    config: Config,
-    recordings: Sequence[Utterance],
-    model: ctc.MultilingualCTC,
-    voices: Sequence[str],
-    heard: Collection[str],
-) -> Mapping[str, Clips]:
-    """Speaker -> the clips in the language of --carry that the checkpoint has not heard; empty where none is named."""
-    if not config.carry:
-        return {}
-    language, utterances = _in_language(recordings, config.carry, model, config.data)
-    say = normaliser(language, model.config.normalisers.get(language))
-    new = [replace(u, text=say(u.text)) for u in utterances if u.text and u.key not in heard]
-    written = _writable(new, model, language)
-    found = {}
-    for speaker in voices:
-        own = [utterance for utterance in written if utterance.speaker == speaker]
-        if not own:
-            raise InputError(f"--carry {config.carry}: nothing of {speaker} that is new to the checkpoint; name others")
-        found[speaker] = Clips(own, model.sample_rate(language))
-    return found
 
 
 def _source(
@@ -308,16 +223,25 @@ def _source(
     if not config.source:
         return (), ()
     division = division_of(checkpoint)
-    _, utterances = _in_language(_read(config.source), language, model, config.source)
-    say = normaliser(language, model.config.normalisers.get(language))
-    found = divided([(config.source[0], utterances)], division, normalise=say)
+    _, own = newcomers.in_language(_read(config.source), language, model, where=" ".join(config.source))
+    found = divided([(config.source[0], own)], division, normalise=newcomers.normaliser_of(model, language))
     return found.valid, found.train
+
+
+def _clips(model: ctc.MultilingualCTC, utterances: Sequence[Utterance]) -> Clips | None:
+    return Clips(utterances, model.sample_rate(utterances[0].language)) if utterances else None
+
+
+def _read(data: Sequence[str], *, untranscribed: bool = False) -> list[Utterance]:
+    found = [utterance for source in data for utterance in read(source, untranscribed=untranscribed)]
+    check_names(found)
+    return found
 
 
 def _enrolled(config: Config, model: ctc.MultilingualCTC, session: Session, seconds: float) -> Examples:
     """What is learned from: so many seconds with their transcripts, or with what the checkpoint writes."""
     utterances = first_seconds(session.enrolment, seconds)
-    found = _examples(model, utterances)
+    found = newcomers.examples(model, utterances)
     if config.pseudo_labels is not None:
         sure = pseudo_labelled(model, found.clips, found.language, least=config.pseudo_labels)
         texts = [model.units(sure.language).decode(target) for target in sure.targets]
@@ -397,18 +321,6 @@ def _doubt(model: ctc.MultilingualCTC, clips: Clips, speaker: str) -> None:
 def _others(evaluation: Evaluation, speaker: str) -> Evaluation:
     """Without the speaker who is adapted to."""
     return Evaluation(tuple(result for result in evaluation.results if result.speaker != speaker))
-
-
-def _examples(model: ctc.MultilingualCTC, utterances: Sequence[Utterance]) -> Examples:
-    """Clips with their targets; one language."""
-    language = utterances[0].language
-    encode = model.units(language).encode
-    clips = Clips(utterances, model.sample_rate(language))
-    return Examples(language, clips, tuple(encode(utterance.text) for utterance in utterances))
-
-
-def _clips(model: ctc.MultilingualCTC, utterances: Sequence[Utterance]) -> Clips | None:
-    return Clips(utterances, model.sample_rate(utterances[0].language)) if utterances else None
 
 
 def _heard(model: ctc.MultilingualCTC, clips: Clips | None) -> Evaluation:

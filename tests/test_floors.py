@@ -52,6 +52,7 @@ FLOORS = {
     "nmt_zero_shot": 3,
     "speech_tl.baselines": 4,
     "speech_tl.figures": 4,
+    "speech_tl.newcomers": 4,
     "speech_tl.speakers": 4,
     "speech_tl.pseudo_labels": 4,
     "speech_tl.evaluate": 4,
