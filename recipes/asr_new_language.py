@@ -32,7 +32,7 @@ from typing import Literal, cast
 
 from speech_tl import flags, languages
 from speech_tl.baselines import fixed_features
-from speech_tl.curves import CAPTIONS, Cell, advised, multipliers, pictures, tables, telling
+from speech_tl.curves import CAPTIONS, Cell, advised, multipliers, pictures, tables
 from speech_tl.data import splits
 from speech_tl.data.clips import Clips
 from speech_tl.data.manifest import read
@@ -44,6 +44,7 @@ from speech_tl.languages import Method
 from speech_tl.models import ctc
 from speech_tl.recommendation import distance, for_language
 from speech_tl.report import Report, finish
+from speech_tl.results import telling
 from speech_tl.systems import Settings, variation
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command

@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from speech_tl import flags, newcomers, speakers
-from speech_tl.curves import CAPTIONS, Cell, advised, pictures, tables, telling
+from speech_tl.curves import CAPTIONS, Cell, advised, pictures, tables
 from speech_tl.data.batches import Examples
 from speech_tl.data.clips import Clips
 from speech_tl.data.enrolment import Session, first_seconds, mark
@@ -47,6 +47,7 @@ from speech_tl.models import changes, ctc, voices
 from speech_tl.pseudo_labels import pseudo_labelled
 from speech_tl.recommendation import distance, for_voice
 from speech_tl.report import Report, finish
+from speech_tl.results import telling
 from speech_tl.speakers import Method
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command

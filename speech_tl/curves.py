@@ -1,17 +1,16 @@
 """Both sides of a transfer over the amount of target data, and over the layers that are kept: tables and pictures.
 
 A method that wins on the target by forgetting the source has not won, so every table and picture shows the two. Cells
-of several targets (speakers, languages) at one amount are pooled, utterance by utterance. Words are counted whole; of
-sentences nearly every one is wrong somewhere as long as there is little data, so there characters are counted.
+of several targets (speakers, languages) at one amount are pooled, utterance by utterance.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 from speech_tl.report import Figure, curves
-from speech_tl.results import Evaluation, Result, Row, compare, grouped
+from speech_tl.results import COUNTED, Evaluation, Measure, Result, Row, compare, grouped
 from speech_tl.transfer.transferability import Cut
 
 CAPTIONS = {
@@ -28,15 +27,6 @@ CAPTIONS = {
     "(RnB); free to move with a plus, else frozen.",
 }
 """What the tables of `tables`, `advised`, `multipliers` and `layer_tables` show."""
-
-Measure = Literal["utterance_error", "cer"]
-"""What a curve is of."""
-COUNTED: Mapping[str, str] = {"utterance_error": "Utterance error", "cer": "Character error"}
-
-
-def telling(*, words: bool) -> Measure:
-    """What tells methods apart on isolated words; on sentences."""
-    return "utterance_error" if words else "cer"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from speech_tl.domain_figures import picture
 from speech_tl.domains import RULES, Adapted, Method, Rule, adapt, chosen_by, distance, pooled, started
 from speech_tl.errors import InputError
 from speech_tl.report import Figure
-from speech_tl.results import Evaluation, Row
+from speech_tl.results import COUNTED, Measure, Row
 from speech_tl.shifts import SIDES, Shift
 from speech_tl.training.loop import Plan
 
@@ -83,19 +83,25 @@ def study(
                 for at, each in enumerate(shifts)
             ]
         )
-        print(f"{method}: target error {_error(found[method].target):.1f} %", file=sys.stderr, flush=True)
+        error = found[method].target.rows(system="")[0][shift.measure]
+        print(f"{method}: target {COUNTED[shift.measure].lower()} {error:.1f} %", file=sys.stderr, flush=True)
     selected = chosen_by(rule, found)
-    notes = (f"Chosen by {rule}, said before the run: {selected}.", warning(shift.name, found))
+    notes = (
+        f"Chosen by {rule}, said before the run: {selected}.",
+        warning(shift.name, found, measure=shift.measure),
+    )
     return Study(
         found,
         selected,
-        tables(shift.name, found, rule=rule, before=before, seed=seed),
+        tables(shift.name, found, measure=shift.measure, rule=rule, before=before, seed=seed),
         (picture(looks[0], found[selected].looks, method=selected, seed=seed),),
         tuple(filter(None, notes)),
     )
 
 
-def tables(case: str, found: Mapping[Method, Adapted], *, rule: Rule, before: float, seed: int) -> dict[str, list[Row]]:
+def tables(
+    case: str, found: Mapping[Method, Adapted], *, measure: Measure, rule: Rule, before: float, seed: int
+) -> dict[str, list[Row]]:
     """`domains` with a row per method and one for what the rule chose, and `rules` with what each would have chosen.
 
     In percent; `gap_closed` is the share of the way from the source alone to the target's own labels. The terms of
@@ -103,28 +109,30 @@ def tables(case: str, found: Mapping[Method, Adapted], *, rule: Rule, before: fl
 
     Args:
         found: with `source_only`, if a gap is to be closed.
+        measure: which errors these are.
         before: A-distance of the features that every method began with.
     """
-    errors = {method: _error(own.target) for method, own in found.items()}
+    errors = {method: float(own.target.rows(system="")[0][measure]) for method, own in found.items()}
     low, high = errors.get("target_supervised"), errors.get("source_only")
 
     def row(own: Adapted, method: str, selected_by: str) -> Row:
         source, target = (each.rows(system="")[0] for each in (own.source, own.target))
-        error = target["utterance_error"]
+        error = target[measure]
         return {
             "case": case,
             "method": method,
             "seed": seed,
-            "source_error": source["utterance_error"],
+            "measure": measure,
+            "source_error": source[measure],
             "target_error": error,
-            "target_low": target["utterance_error_low"],
-            "target_high": target["utterance_error_high"],
+            "target_low": target[f"{measure}_low"],
+            "target_high": target[f"{measure}_high"],
             "target_examples": len(own.target.results),
             "selected_by": selected_by,
             "gap_closed": 100 * (high - error) / (high - low) if low is not None and high and high > low else None,
             "a_distance_before": before,
             "a_distance_after": own.a_distance,
-            "bound": source["utterance_error"] + 100 * own.a_distance / 2,
+            "bound": source[measure] + 100 * own.a_distance / 2,
             "cpu_seconds": own.seconds,
         }
 
@@ -142,15 +150,11 @@ def tables(case: str, found: Mapping[Method, Adapted], *, rule: Rule, before: fl
     return {"domains": rows, "rules": rules}
 
 
-def warning(case: str, found: Mapping[Method, Adapted]) -> str:
+def warning(case: str, found: Mapping[Method, Adapted], *, measure: Measure) -> str:
     """Which methods made the target worse than the source alone left it; empty where none did."""
     if "source_only" not in found:
         return ""
-    without = _error(found["source_only"].target)
-    harmful = [f"{method} ({_error(own.target):.1f} %)" for method, own in found.items()
-               if _error(own.target) > without]  # fmt: skip
+    errors = {method: own.target.rows(system="")[0][measure] for method, own in found.items()}
+    without = errors["source_only"]
+    harmful = [f"{method} ({error:.1f} %)" for method, error in errors.items() if error > without]
     return f"{case}: worse than the source alone ({without:.1f} %): {', '.join(harmful)}" if harmful else ""
-
-
-def _error(evaluation: Evaluation) -> float:
-    return float(evaluation.rows(system="")[0]["utterance_error"])

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from speech_tl.errors import InputError
 from speech_tl.images import Pictures, SmallCNN, vary
 from speech_tl.labelled import LabelledBatch, LabelledBatches, over
-from speech_tl.results import Evaluation, classified
+from speech_tl.results import Evaluation, Measure, classified
 from speech_tl.shifts import Look, Read, Side
 
 COARSE = 7
@@ -31,6 +31,10 @@ class PictureShift:
     batch: int = 64
 
     source_varied = False
+
+    @property
+    def measure(self) -> Measure:
+        return "utterance_error"
 
     @cached_property
     def classes(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ table and one paired comparison. Everything is in percent or percentage points.
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from speech_tl import statistics
 from speech_tl.metrics import Errors, character_errors, confusions, tidy, utterance_errors, word_errors
@@ -26,6 +26,18 @@ CAPTIONS = {
 
 Row = dict[str, Any]
 K = TypeVar("K")
+
+Measure = Literal["utterance_error", "cer"]
+COUNTED: Mapping[Measure, str] = {"utterance_error": "Utterance error", "cer": "Character error"}
+
+
+def telling(*, words: bool) -> Measure:
+    """What tells systems apart: whole words where they are isolated, characters in sentences.
+
+    Of sentences nearly every one is wrong somewhere as long as there is little data.
+    """
+    return "utterance_error" if words else "cer"
+
 
 FEW = "{} speakers: each is shown, utterances are resampled, and nothing is claimed about speakers at large"
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from speech_tl.results import Evaluation
+from speech_tl.results import Evaluation, Measure
 from speech_tl.training.loop import Batches
 
 Side = Literal["source", "target"]
@@ -52,6 +52,11 @@ class Shift(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def measure(self) -> Measure:
+        """Which errors tell its networks apart."""
+        ...
 
     def width(self, body: Any, /) -> int:
         """D, of the features."""

@@ -15,14 +15,14 @@ from speech_tl.data.batches import SpeechBatch, SpeechBatches
 from speech_tl.data.clips import Clips
 from speech_tl.data.disturbance import Change, disturbed
 from speech_tl.data.preparation import Language
-from speech_tl.data.splits import draw
+from speech_tl.data.splits import draw, is_word_list
 from speech_tl.errors import InputError
 from speech_tl.evaluate import evaluate
 from speech_tl.models.ctc import MultilingualCTC
 from speech_tl.models.decoding import greedy, of_list
 from speech_tl.models.encoder import BINS
 from speech_tl.models.language_heads import ctc_losses
-from speech_tl.results import Evaluation
+from speech_tl.results import Evaluation, Measure, telling
 from speech_tl.shifts import SIDES, Look, Read, Side
 from speech_tl.systems import Settings, check_clips, untrained
 from speech_tl.training.sampling import GroupBatches
@@ -49,6 +49,10 @@ class SpeechShift:
     """All that is said on either side, where that is a closed list: then one of them is believed."""
 
     source_varied = True
+
+    @property
+    def measure(self) -> Measure:
+        return telling(words=is_word_list([u.text for u in self.source.train.utterances]))
 
     def width(self, body: MultilingualCTC) -> int:
         return 2 * int(body.encoder.body.config.hidden_size)

@@ -4,8 +4,8 @@ from functools import partial
 
 import pytest
 
-from speech_tl.curves import Cell, advised, multipliers, pictures, tables, telling
-from speech_tl.results import Evaluation, scored
+from speech_tl.curves import Cell, advised, multipliers, pictures, tables
+from speech_tl.results import Evaluation, scored, telling
 
 of_words = partial(tables, measure=telling(words=True))
 

@@ -166,7 +166,7 @@ def test_what_was_closed_and_what_was_regretted() -> None:
         "dann": adapted("dann", 6, **{**likes, "entropy": 1.0}),
         "target_supervised": adapted("target_supervised", 1, **likes),
     }
-    made = tables("case", found, rule="entropy", before=1.5, seed=3)
+    made = tables("case", found, measure="utterance_error", rule="entropy", before=1.5, seed=3)
     closed = {row["method"]: row["gap_closed"] for row in made["domains"]}
     assert closed == {"source_only": 0, "mmd": 50, "dann": -25, "target_supervised": 100, "selected": -25}
     assert made["domains"][-1]["selected_by"] == "entropy: dann"
@@ -175,7 +175,9 @@ def test_what_was_closed_and_what_was_regretted() -> None:
     assert regrets["entropy"] == ("dann", 30, 10)
     assert regrets["source_risk"] == ("source_only", 20, 0)
     assert regrets["oracle"] == ("mmd", 0, -20)
-    assert warning("case", found) == "case: worse than the source alone (50.0 %): dann (60.0 %)"
+    assert (
+        warning("case", found, measure="utterance_error") == "case: worse than the source alone (50.0 %): dann (60.0 %)"
+    )
 
 
 def test_folds_are_one_test() -> None:

@@ -28,6 +28,13 @@ def shift(language: Language) -> SpeechShift:
     return SpeechShift("telephone", *changed(language, telephone, telephone, seed=0), SETTINGS)
 
 
+def test_sentences_are_told_apart_by_characters(language: Language, shift: SpeechShift) -> None:
+    clips = language.train.take(range(6))
+    words = Clips.of([replace(u, text="e") for u in clips.utterances], map(clips.__getitem__, range(6)), 8000)
+    assert shift.measure == "cer"
+    assert replace(shift, source=replace(language, train=words)).measure == "utterance_error"
+
+
 def test_no_training_clip_is_on_both_sides(language: Language, shift: SpeechShift) -> None:
     sides = [{u.key for u in side.train.utterances} for side in (shift.source, shift.target)]
     assert sides[0] | sides[1] == {u.key for u in language.train.utterances} and not sides[0] & sides[1]
