@@ -1,7 +1,9 @@
 """Labels on one side only: a network trained on a labelled source, for a target of which only examples are known.
 
 Seven ways, between what bounds them: the source alone below and the target's own labels above. All begin with the same
-network, trained on the source, and have as many updates. Which of them to keep is chosen by a rule that sees no label
+network, trained on the source, and have as many updates. Feature mapping makes the source's examples look like the
+target's by moments; where that is a matter of course, as of recordings through a line, the ways that go on with the
+source's labels do so on these. Which of them to keep is chosen by a rule that sees no label
 of the target.
 """
 
@@ -23,7 +25,7 @@ from speech_tl.training.checkpoint import load_state, save_state
 from speech_tl.training.loop import Plan, fit
 from speech_tl.training.seeding import Streams, seed_everything
 from speech_tl.transfer.adversarial import DomainClassifier, domain_loss, fooling_loss, ramp
-from speech_tl.transfer.discrepancy import coral, matching, mmd
+from speech_tl.transfer.discrepancy import coral, mmd
 from speech_tl.transfer.distance import proxy_a_distance
 from speech_tl.transfer.reweighting import weights
 from speech_tl.transfer.selection import entropy, evenly, mutual_information, soft_neighbourhood_density
@@ -43,6 +45,8 @@ METHODS: tuple[Method, ...] = get_args(Method)
 Rule = Literal["mutual_information", "soft_neighbourhood_density", "entropy", "source_risk"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 BOUNDS: tuple[Method, ...] = ("source_only", "target_supervised")
+GO_ON: tuple[Method, ...] = ("dann", "coral", "mmd", "reweighting", "self_training")
+"""What goes on with the source's labels, and may do so on what `Shift.mapped` makes of its examples."""
 QUICK = 3.0
 """Times the learning rate for the domain classifier: one that lags behind is fooled by features that only turn."""
 SLOW = 0.2
@@ -68,9 +72,8 @@ class Adapted:
 
     method: Method
     body: nn.Module
-    """As the target goes through it."""
     source: Evaluation
-    """Of the one network that comes out, also by ADDA, which trains it for the target alone."""
+    """Also by ADDA, which trains the network for the target alone."""
     target: Evaluation
     scores: Mapping[Rule, float]
     """Rule of choice -> how good it finds this network on unlabelled target examples, the higher the better."""
@@ -131,6 +134,8 @@ def adapt(
         raise unknown_name("method", method, METHODS)
     if rule not in RULES:
         raise unknown_name("rule", rule, RULES)
+    if method == "feature_mapping" or (shift.mapped_first and method in GO_ON):
+        shift = shift.mapped()
     seed_everything(seed)
     network = Network(copy.deepcopy(start), shift.width(start))
     streams, file = Streams(seed), folder / "best.safetensors"
@@ -149,7 +154,7 @@ def adapt(
         plan=plan,
         out=folder,
         streams=streams,
-        validate=partial(_validation, shift, method, rule) if chosen else None,
+        validate=partial(_validation, shift, rule) if chosen else None,
         on_best=(lambda best: save_state(file, best.state_dict())) if chosen else None,
         rates=rates,
         resume=resume,
@@ -158,11 +163,10 @@ def adapt(
     if chosen:
         network.load_state_dict(load_state(file))
     network.train(False)
-    source = shift.test(network.body, "source", "test")
-    body = _for_target(shift, network.body, method)
-    target = shift.test(body, "target", "test")
-    looks: dict[Side, Look] = {"source": shift.look(network.body, "source"), "target": shift.look(body, "target")}
-    scores = {each: SCORES[each](shift, network.body, looks["target"]) for each in RULES}
+    body = network.body
+    source, target = (shift.test(body, side, "test") for side in SIDES)
+    looks = {side: shift.look(body, side) for side in SIDES}
+    scores = {each: SCORES[each](shift, body, looks["target"]) for each in RULES}
     return Adapted(method, body, source, target, scores, looks, distance(looks, seed=seed), history.train_seconds)
 
 
@@ -203,27 +207,10 @@ def chosen_by(rule: Rule, found: Mapping[Method, Adapted]) -> Method:
     return max(candidates, key=lambda method: candidates[method].scores[rule])
 
 
-def _validation(shift: Shift, method: Method, rule: Rule, network: Network) -> float:
+def _validation(shift: Shift, rule: Rule, network: Network) -> float:
     """The lower the better."""
-    look = shift.look(_for_target(shift, network.body, method), "target")
+    look = shift.look(network.body, "target")
     return -SCORES[rule](shift, network.body, look)
-
-
-def _for_target(shift: Shift, body: nn.Module, method: Method) -> nn.Module:
-    """The network as the target goes through it.
-
-    By `feature_mapping` the head reads the target's states with the source's mean and deviation, which are folded into
-    its weights; by every other method there is one network for both.
-    """
-    if method != "feature_mapping":
-        return body
-    scale, offset = matching(shift.states(body, "target"), shift.states(body, "source"))
-    own = copy.deepcopy(body)
-    head: Any = shift.head(own)
-    with torch.no_grad():
-        head.bias += head.weight @ offset.to(head.weight)
-        head.weight *= scale.to(head.weight)
-    return own
 
 
 def _terms(shift: Shift, method: Method, start: nn.Module) -> Callable[[Network, PairBatch, float], dict[str, Tensor]]:

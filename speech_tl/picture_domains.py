@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from speech_tl.images import Pictures, SmallCNN, vary
 from speech_tl.labelled import LabelledBatch, LabelledBatches, over
 from speech_tl.results import Evaluation, Measure, classified
 from speech_tl.shifts import Look, Read, Side
+from speech_tl.transfer.discrepancy import matching
 
 COARSE = 7
 """Rows and columns of the pictures that reweighting compares domains by."""
@@ -31,6 +32,7 @@ class PictureShift:
     batch: int = 64
 
     source_varied = False
+    mapped_first = False
 
     @property
     def measure(self) -> Measure:
@@ -48,8 +50,8 @@ class PictureShift:
         _, channels, _, size = self.source["train"].pixels.shape
         return SmallCNN(self.classes, channels=channels, size=size)
 
-    def head(self, body: SmallCNN) -> nn.Module:
-        return body.head
+    def mapped(self) -> Self:
+        return replace(self, source={**self.source, "train": coloured(self.source["train"], self.target["train"])})
 
     def batches(self, side: Side, *, generator: torch.Generator) -> LabelledBatches:
         return LabelledBatches(self._of(side)["train"], self.classes, batch=self.batch, generator=generator)
@@ -73,9 +75,6 @@ class PictureShift:
         data = self._of(side)["train"]
         return nn.functional.adaptive_avg_pool2d(data.tensor(range(len(data))), COARSE).flatten(1).numpy()
 
-    def states(self, body: SmallCNN, side: Side) -> Tensor:
-        return over(self._of(side)["train"], body, body.features)
-
     def look(self, body: SmallCNN, side: Side) -> Look:
         data = self._of(side)["valid"]
         each = np.arange(len(data)).astype(str)
@@ -87,6 +86,14 @@ class PictureShift:
 
     def _of(self, side: Side) -> Mapping[str, Pictures]:
         return self.source if side == "source" else self.target
+
+
+def coloured(pictures: Pictures, like: Pictures) -> Pictures:
+    """The same pictures, every channel with the mean and the deviation that it has in the others."""
+    ours, theirs = (own.pixels.astype(np.float32) for own in (pictures, like))
+    scale, offset = matching(*(torch.from_numpy(own).movedim(1, -1).flatten(0, -2) for own in (ours, theirs)))
+    mapped = ours * scale.numpy()[:, None, None] + offset.numpy()[:, None, None]
+    return replace(pictures, pixels=mapped.round().clip(0, 255).astype(np.uint8))
 
 
 def blended(digits: Pictures, photographs: list[NDArray[np.uint8]], *, seed: int) -> Pictures:

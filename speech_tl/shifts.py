@@ -6,7 +6,7 @@ makes of them.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, Self, get_args
 
 import numpy as np
 import torch
@@ -69,8 +69,13 @@ class Shift(Protocol):
 
     def untrained(self, *, seed: int) -> nn.Module: ...
 
-    def head(self, body: Any, /) -> nn.Module:
-        """Its last layer."""
+    def mapped(self) -> Self:
+        """The same, the source's training examples brought to the target's by one mapping for all of them."""
+        ...
+
+    @property
+    def mapped_first(self) -> bool:
+        """Whether methods that go on with the source's labels begin there, and not `feature_mapping` alone."""
         ...
 
     def batches(self, side: Side, *, generator: torch.Generator) -> Batches:
@@ -95,10 +100,6 @@ class Shift(Protocol):
 
     def coarse(self, body: Any, side: Side, /) -> NDArray[Any]:
         """(N, F) of the training examples as they come to the network."""
-        ...
-
-    def states(self, body: Any, side: Side, /) -> Tensor:
-        """(M, W) what the head reads of the training examples, on the CPU."""
         ...
 
     def look(self, body: Any, side: Side, /) -> Look:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, cast
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from speech_tl.acoustics import LogMel, mask
 from speech_tl.data.batches import SpeechBatch, SpeechBatches
 from speech_tl.data.clips import Clips
-from speech_tl.data.disturbance import Change, disturbed
+from speech_tl.data.disturbance import Change, coloured, disturbed
 from speech_tl.data.preparation import Language
 from speech_tl.data.splits import draw, is_word_list
 from speech_tl.errors import InputError
@@ -49,6 +49,7 @@ class SpeechShift:
     """All that is said on either side, where that is a closed list: then one of them is believed."""
 
     source_varied = True
+    mapped_first = True
 
     @property
     def measure(self) -> Measure:
@@ -65,8 +66,10 @@ class SpeechShift:
         check_clips(self.target, model, speed=self.settings.augmentation.fastest)
         return model
 
-    def head(self, body: MultilingualCTC) -> nn.Module:
-        return body.head(self.source.code)
+    def mapped(self) -> Self:
+        """Through a filter: what all recordings of a side have in common is its microphone, its line, its band."""
+        source = replace(self.source, train=coloured(self.source.train, self.target.train))
+        return replace(self, source=source)
 
     def batches(self, side: Side, *, generator: torch.Generator) -> SpeechBatches:
         code, clips = self.source.code, self._of(side).train
@@ -132,10 +135,6 @@ class SpeechShift:
         }
         return np.stack([found[u.key].numpy() for u in self._of(side).train.utterances])
 
-    def states(self, body: MultilingualCTC, side: Side) -> Tensor:
-        hidden = [last[mask(frames, last.shape[1])].cpu() for _, last, frames in self._heard(body, side, "train")]
-        return cast(Tensor, evenly(torch.cat(hidden), MOST))
-
     @torch.no_grad()
     def look(self, body: MultilingualCTC, side: Side) -> Look:
         """Decisions are the clips, of a closed list those in which one of its texts has room.
@@ -147,7 +146,7 @@ class SpeechShift:
         speaker = {u.key: u.speaker for u in self._of(side).valid.utterances}
         for keys, last, frames in self._heard(body, side, "valid"):
             features.append(_summary(last, frames).cpu())
-            said = self.head(body)(last).float().log_softmax(-1)
+            said = body.head(self.source.code)(last).float().log_softmax(-1)
             decided = self._shares(said, frames) if self.texts else said[mask(frames, last.shape[1])].exp()
             chances.append(decided.cpu())
             groups += keys if len({*speaker.values()}) == 1 else [speaker[key] for key in keys]

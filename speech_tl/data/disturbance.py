@@ -23,6 +23,10 @@ LEVELS = (0.0, 15.0)
 """Speech above noise in dB, drawn evenly."""
 BAND = (300.0, 3400.0)
 """Hz that a telephone lets through (ITU-T G.712)."""
+TAPS = 512
+"""Of the filter that colours one set like another: 32 ms at 16 kHz."""
+GAINS = (1e-3, 1e2)
+"""Least and most that it multiplies an amplitude by."""
 PAUSE = 0.25
 """Longest silence between joined words, in seconds."""
 
@@ -60,6 +64,20 @@ def telephone(waveform: Tensor, rate: int, chance: torch.Generator) -> Tensor:
     heard = torchaudio.functional.mu_law_decoding(torchaudio.functional.mu_law_encoding(narrow, 256), 256)
     found: Tensor = torchaudio.functional.resample(heard, 8000, rate)[: len(waveform)]
     return found
+
+
+def coloured(clips: Clips, like: Clips) -> Clips:
+    """The same utterances, all through the one filter that gives them the mean spectrum of other clips.
+
+    Its amplitude response is √(P_like / P_clips), its phase linear, its window Hann's: what a microphone, a line or a
+    band does to every frame alike. Who speaks and what is said average out where there is enough of both.
+
+    Args:
+        like: at the same rate.
+    """
+    gain = (_power(like) / _power(clips).clamp(min=1e-12)).sqrt().clamp(*GAINS)
+    response = torch.fft.irfft(gain, TAPS).roll(TAPS // 2) * torch.hann_window(TAPS)
+    return disturbed(clips, lambda waveform, _rate, _chance: _filtered(waveform, response), seed=0)
 
 
 def disturbed(clips: Clips, change: Change, *, seed: int) -> Clips:
@@ -119,6 +137,23 @@ def surroundings(noises: Path | None, rooms: Path | None, *, rate: int, half: in
         order = sorted(files, key=lambda file: draw(file.name, seed))
         found.append(tuple(torch.from_numpy(audio.read(file, sample_rate=rate)) for file in order[half::2]))
     return Surroundings(*found)
+
+
+def _power(clips: Clips) -> Tensor:
+    """(TAPS / 2 + 1,) the mean over all frames of |STFT|²."""
+    window = torch.hann_window(TAPS)
+    total, frames = torch.zeros(TAPS // 2 + 1, dtype=torch.float64), 0
+    for at in range(len(clips)):
+        spectrum = torch.stft(clips[at], TAPS, window=window, pad_mode="constant", return_complex=True)
+        total += spectrum.abs().square().sum(1)
+        frames += spectrum.shape[1]
+    return (total / frames).float()
+
+
+def _filtered(waveform: Tensor, response: Tensor) -> Tensor:
+    """As long as it was, and not later."""
+    found: Tensor = torchaudio.functional.fftconvolve(waveform, response)
+    return found[TAPS // 2 : TAPS // 2 + len(waveform)]
 
 
 def _heard_in(waveform: Tensor, response: Tensor) -> Tensor:

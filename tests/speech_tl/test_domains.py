@@ -14,10 +14,9 @@ from speech_tl.domains import METHODS, RULES, Adapted, Method, adapt, chosen_by,
 from speech_tl.errors import InputError
 from speech_tl.images import Pictures, vary
 from speech_tl.labelled import LabelledBatches
-from speech_tl.picture_domains import PictureShift, blended
+from speech_tl.picture_domains import PictureShift, blended, coloured
 from speech_tl.results import classified
 from speech_tl.shifts import PairBatches
-from speech_tl.training.checkpoint import load_state
 from speech_tl.training.loop import Plan
 
 
@@ -119,19 +118,26 @@ def test_sides_of_unequal_size(case: PictureShift) -> None:
     assert [weight for _, weight in parts] == [1.0, 1.0]
 
 
-def test_a_mapped_head_reads_the_targets_states_as_the_sources(
-    case: PictureShift, start: nn.Module, tmp_path: Path
+def test_pictures_with_the_colours_of_others() -> None:
+    """Mean 50, deviation 50 to mean 110, deviation 10 (0 and 100 to 100 and 120); the other channel lacks any."""
+    ours = Pictures(np.array([[[[0, 100]], [[7, 7]]]], np.uint8), ("a",))
+    theirs = Pictures(np.array([[[[120, 100]], [[30, 50]]]], np.uint8), ("b",))
+    assert coloured(ours, theirs).pixels.tolist() == [[[[100, 120]], [[40, 40]]]]
+    assert coloured(ours, theirs).labels == ("a",)
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_who_hears_the_source_as_the_target_sounds(
+    first: bool, case: PictureShift, start: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Folding mean and deviation into the head gives what mapping the states before it gives."""
-    found = run(case, start, tmp_path, "feature_mapping", steps=4)
-    network = case.untrained(seed=0)
-    network.load_state_dict({name.removeprefix("body."): value for name, value in load_state(
-        tmp_path / "best.safetensors").items() if name.startswith("body.")})  # fmt: skip
-    network.train(False)
-    theirs, ours = case.states(network, "target"), case.states(network, "source")
-    valid = case.look(network, "target").features
-    mapped = (valid - theirs.mean(0)) / theirs.std(0).clamp(min=1e-6) * ours.std(0) + ours.mean(0)
-    assert torch.allclose(network.head(mapped).softmax(-1), case.look(found.body, "target").chances, atol=1e-5)
+    monkeypatch.setattr(PictureShift, "mapped_first", first)
+    told: list[Method] = []
+    mapped = PictureShift.mapped
+    for method in METHODS:
+        monkeypatch.setattr(PictureShift, "mapped", lambda self, name=method: told.append(name) or mapped(self))
+        run(case, start, tmp_path / method, method, steps=4)
+    going_on: list[Method] = ["dann", "coral", "mmd", "reweighting", "self_training"]
+    assert told == [*(going_on if first else []), "feature_mapping"]
 
 
 def adapted(method: Method, wrong: int, **scores: float) -> Adapted:

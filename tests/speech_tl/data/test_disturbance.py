@@ -10,7 +10,7 @@ from torch import Tensor
 
 from speech_tl.data import disturbance
 from speech_tl.data.clips import Clips
-from speech_tl.data.disturbance import Surroundings, disturbed, joined, surroundings, telephone
+from speech_tl.data.disturbance import Surroundings, coloured, disturbed, joined, surroundings, telephone
 from speech_tl.data.manifest import Utterance
 from speech_tl.errors import InputError
 
@@ -57,6 +57,25 @@ def test_a_telephone_lets_only_its_band_through() -> None:
         assert len(heard) == len(sound)
         loudness = float(heard[1000:-1000].square().mean() / sound.square().mean())
         assert loudness == pytest.approx(1, abs=0.1) if passes else loudness < 0.01
+
+
+def test_a_set_takes_the_colour_of_another_and_nothing_else() -> None:
+    """Noise halved above 2 kHz: what is like it is halved there too, and comes neither later nor shorter."""
+    noise = 0.1 * torch.randn(2, 40000, generator=chance())
+    spectrum = torch.fft.rfft(noise[1])
+    spectrum[len(spectrum) // 2 :] *= 0.5
+    plain, dark = (Clips.of(clips(len(each)).utterances, [each], 8000)
+                   for each in (noise[0], torch.fft.irfft(spectrum)))  # fmt: skip
+    made = coloured(plain, dark)[0]
+    assert len(made) == 40000
+    (below, above), (low, high) = (
+        torch.fft.rfft(each).abs().square()[:20000].view(2, 10000).sum(1).tolist() for each in (noise[0], made)
+    )
+    assert low / below == pytest.approx(1, abs=0.1) and high / above == pytest.approx(0.25, abs=0.05)
+    shifts = range(-3, 4)
+    agreement = [float(noise[0].roll(shift) @ made) for shift in shifts]
+    assert shifts[int(torch.tensor(agreement).argmax())] == 0
+    assert torch.allclose(coloured(plain, plain)[0][1000:-1000], noise[0][1000:-1000], atol=1e-3)
 
 
 def test_a_clip_is_disturbed_alike_whatever_set_it_is_in() -> None:
