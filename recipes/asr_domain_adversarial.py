@@ -20,7 +20,6 @@ The first, with --source-steps 8000 --steps 2000 --methods source_only self_trai
 
 import sys
 import time
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -145,8 +144,11 @@ def _check(config: Config) -> None:
         raise InputError("--shift recordings without --target: give the recordings of the target")
     if config.shift != "recordings" and config.target:
         raise InputError(f"--target {' '.join(config.target)} with --shift {config.shift}: expected --shift recordings")
-    if config.folds < 1 or (config.folds > 1 and config.shift != "recordings"):
-        raise InputError(f"--folds {config.folds} with --shift {config.shift}: expected 1, or more parts of a --target")
+    if config.folds < 1 or (config.folds > 1 and len(config.target) != 1):
+        told = f"--folds {config.folds} of {len(config.target)} corpora"
+        raise InputError(f"{told}: expected 1, or more parts of a single --target with --shift recordings")
+    if config.shift != "noise" and (config.noise or config.rooms):
+        raise InputError(f"--noise and --rooms with --shift {config.shift}: expected --shift noise")
     if config.phones:
         raise InputError(f"--phones {' '.join(config.phones)}: sounds are not learned here; leave it out")
     if config.join and len(config.join) != 2:
@@ -157,7 +159,7 @@ def _sides(config: Config, language: Language) -> tuple[Language, list[Language]
     """The source, and the target, once for each fold; all of the same words and symbols."""
     if config.shift == "recordings":
         targets = [_corpus(config, language, speakers) for speakers in _folds(config, language.code)]
-        source = _without(language, {speaker for each in targets for speaker in splits.strangers(each.split)})
+        source = language
     elif config.shift == "telephone":
         source, *targets = speech_domains.changed(language, telephone, telephone, seed=config.seed)
     else:
@@ -173,7 +175,19 @@ def _sides(config: Config, language: Language) -> tuple[Language, list[Language]
         units = Units.from_texts(u.text for u in train.utterances)
         source = replace(source, units=units, train=train, valid=valid, test=test)
         targets = [replace(each, units=units) for each in targets]
-    return source, targets
+    return (source, targets) if config.shift != "recordings" else _apart(source, targets)
+
+
+def _apart(source: Language, targets: list[Language]) -> tuple[Language, list[Language]]:
+    """Two corpora: whom and what one of them tests, the other does not train on."""
+    ours, theirs = source.without(targets), [target.without([source]) for target in targets]
+    for name, side in (("source", ours), *(("target", each) for each in theirs)):
+        if not (len(side.train) and len(side.valid)):
+            raise InputError(
+                f"nothing is left of the {name} to train or to validate on: the other side tests its speakers or its "
+                "sentences; give other recordings"
+            )
+    return ours, theirs
 
 
 def _said(source: Language, target: Language) -> tuple[str, ...]:
@@ -215,19 +229,6 @@ def _corpus(config: Config, language: Language, tested: tuple[str, ...]) -> Lang
             "and test on have no other words than the source: expected some in each"
         )
     return replace(target, units=language.units, train=train, valid=valid, test=test)
-
-
-def _without(language: Language, speakers: Collection[str]) -> Language:
-    """The language without what these say in training and validation: the target tests them."""
-    train, valid = (
-        clips.take([at for at, utterance in enumerate(clips.utterances) if utterance.speaker not in speakers])
-        for clips in (language.train, language.valid)
-    )
-    if lost := len(language.train) + len(language.valid) - len(train) - len(valid):
-        print(f"{lost} clips of the source left out, the target tests their speakers", file=sys.stderr)
-    if not (len(train) and len(valid)):
-        raise InputError("the target tests every speaker of the source: choose others with --test-speakers")
-    return replace(language, train=train, valid=valid)
 
 
 def _of_words(clips: Clips, words: set[str]) -> Clips:

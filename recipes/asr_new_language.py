@@ -109,6 +109,7 @@ def main(config: Config) -> Report:
     flags.check_phones(config.phones, model, where=config.checkpoint)
     amounts = _amounts(config, model)
     source = _source(config, model, but=next(iter(amounts.values())).code)
+    _check_strangers(config, model, next(iter(amounts.values())))
     known = _heard(model, source.values())
     print("\n".join(each.description for each in amounts.values()), file=sys.stderr)
 
@@ -227,6 +228,17 @@ def _amounts(config: Config, model: ctc.MultilingualCTC) -> dict[str, Language]:
     if "fixed_features" in config.methods and first.split.task != "words":
         raise InputError(f"fixed_features tells whole words apart, and these are {first.split.task}: leave it out")
     return amounts
+
+
+def _check_strangers(config: Config, model: ctc.MultilingualCTC, language: Language) -> None:
+    """Who is tested as a stranger is nobody whom the checkpoint learned from in another language."""
+    heard = heard_by(config.checkpoint, model.languages)
+    voices = {u.speaker for source in config.data for u in read(source) if u.key in heard}
+    if known := sorted(splits.strangers(language.split) & voices):
+        raise InputError(
+            f"{config.checkpoint} learned from {', '.join(known)} in another language, whom {language.code} tests as "
+            "new voices: divide the recordings as its run did, or test others with --test-speakers"
+        )
 
 
 def _check_untrained(test: Clips, heard: Collection[str], checkpoint: Path) -> None:

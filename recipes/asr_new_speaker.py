@@ -117,6 +117,8 @@ def main(config: Config) -> Report:
     for checkpoint in config.checkpoint:
         taken = {session.speaker for start in starts for session in start.sessions}
         starts.append(_start(config, checkpoint, recordings, taken))
+    if len(starts) > 1:
+        _check_named(config, starts)
 
     # Transfer and train
     configuration.begin(config, config.out, resume=config.resume, free=ASKED)
@@ -181,6 +183,15 @@ class Start:
     """Of the others, before."""
 
 
+def _check_named(config: Config, starts: Sequence[Start]) -> None:
+    """Nobody who was asked for is left out."""
+    found = {session.speaker for start in starts for session in start.sessions}
+    if missing := sorted(set(config.speakers) - found):
+        raise InputError(
+            f"--speakers {' '.join(missing)}: every checkpoint knows them; leave them out, or give one alone"
+        )
+
+
 def _start(config: Config, checkpoint: Path, recordings: Sequence[Utterance], taken: Collection[str]) -> Start:
     """What the recipe needs of one checkpoint; of speakers whom an earlier one adapts to, nothing."""
     model = ctc.load(checkpoint, device=chosen(config.device))
@@ -189,6 +200,8 @@ def _start(config: Config, checkpoint: Path, recordings: Sequence[Utterance], ta
     others, trained = _source(config, checkpoint, model, language)
     heard = heard_by(checkpoint, model.languages)
     named = newcomers.spoken_by(config.speakers, utterances, where=data) if config.speakers else utterances
+    if config.carry and language == config.carry:
+        raise InputError(f"--carry {config.carry} is the language they enrol in: expected another one")
     several = len(config.checkpoint) > 1
     new = named if config.speakers and not several else newcomers.strangers(recordings, named, heard, told=not several)
     new = [u for u in new if u.speaker not in taken]
@@ -204,6 +217,9 @@ def _start(config: Config, checkpoint: Path, recordings: Sequence[Utterance], ta
         seed=config.seed,
     )
     speakers = [session.speaker for session in found]
+    if learned := sum(u.key in heard for session in found for u in session.test):
+        count = sum(len(session.test) for session in found)
+        print(f"{checkpoint} learned from {learned} of the {count} test clips: of them it knows more", file=sys.stderr)
     carried: Mapping[str, Clips] = {}
     if config.carry:
         other, spoken = newcomers.in_language(recordings, config.carry, model, where=data)
@@ -242,13 +258,15 @@ def _read(data: Sequence[str], *, untranscribed: bool = False) -> list[Utterance
 def _enrolled(config: Config, model: ctc.MultilingualCTC, session: Session, seconds: float) -> Examples:
     """What is learned from: so many seconds with their transcripts, or with what the checkpoint writes."""
     utterances = first_seconds(session.enrolment, seconds)
-    found = newcomers.examples(model, utterances)
     if config.pseudo_labels is not None:
-        sure = pseudo_labelled(model, found.clips, found.language, least=config.pseudo_labels)
+        language = utterances[0].language
+        clips = Clips(utterances, model.sample_rate(language))
+        sure = pseudo_labelled(model, clips, language, least=config.pseudo_labels)
         texts = [model.units(sure.language).decode(target) for target in sure.targets]
         told = f"{len(texts)} of {len(utterances)} clips are written with a confidence of {config.pseudo_labels:g} %"
         print(f"{session.speaker}, {seconds:g} s: {told}: {'; '.join(texts)}", file=sys.stderr)
         return sure
+    found = newcomers.examples(model, utterances)
     if seconds == max(config.seconds):
         _doubt(model, found.clips, session.speaker)
     return found

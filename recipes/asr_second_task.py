@@ -28,7 +28,7 @@ from pathlib import Path
 
 from speech_tl import flags, forgetting, images
 from speech_tl.data.preparation import Language
-from speech_tl.device import chosen
+from speech_tl.device import alone, chosen
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.forgetting import Learned
 from speech_tl.images import Pictures
@@ -81,6 +81,7 @@ class Config(flags.Runs):
 def main(config: Config) -> Report:
     began = time.monotonic()
     chosen(config.device)
+    alone("asr_second_task")
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
     flags.check_named(seeds=config.seeds, methods=config.methods, first=config.first)
     steps, trial = (8, 2) if config.tiny else (config.steps, config.trial)
@@ -141,7 +142,8 @@ def main(config: Config) -> Report:
 def _speech(config: Config) -> Iterator[Case]:
     """Quarters of the corpus by words and by training speakers, and other corpora whole."""
     whole = words_of(config.data, language=config.language, sample_rate=config.sample_rate)
-    far = other_corpora(config.first, sample_rate=config.sample_rate, flag="--first", known=(*NEAR, SHUFFLED))
+    known = (*NEAR, SHUFFLED)
+    far = other_corpora(config.first, sample_rate=config.sample_rate, flag="--first", known=known, tested=whole)
     for name, each in far.items():
         if each.split.task != "words":
             raise InputError(f"--first {name} holds sentences: expected words, which are classes here")

@@ -150,7 +150,7 @@ def _speech(config: Config) -> tuple[Task, dict[str, Task]]:
     parts = {"": quarter(whole, seed=config.seed, most=config.examples)}
     for near in filter(NEAR.__contains__, config.source):
         parts[near] = quarter(whole, seed=config.seed, other_words=near == "words", other_voices=near == "voices")
-    parts |= other_corpora(config.source, sample_rate=config.sample_rate, flag="--source", known=NEAR)
+    parts |= other_corpora(config.source, sample_rate=config.sample_rate, flag="--source", known=NEAR, tested=whole)
     subsampling, least_frames, said = fit_short_clips(parts, 4)
     print(said, file=sys.stderr)
     settings = Settings(

@@ -15,7 +15,7 @@ from speech_tl.transfer.transferability import Cut
 
 CAPTIONS = {
     "curve": "Errors (%) of the target after each method and amount, and of what was known before and after it, over "
-    "all targets together, with 95 % intervals.",
+    "all targets together, with 95 % intervals; rows of different targets do not compare.",
     "differences": "The same in points, paired clip by clip: the target against the method without transfer, the "
     "source against the model before. Better where high is below 0.",
     "targets": "Every target by itself.",
@@ -148,7 +148,11 @@ def _reaches(line: Sequence[tuple[float, float]], error: float) -> tuple[float, 
 
 def pictures(rows: Sequence[Row]) -> tuple[Figure, ...]:
     """Of the table `curve`: the target's error over the amount, and both sides of it against each other."""
-    methods = grouped([row for row in rows if row["target_error"] is not None], lambda row: row["method"])
+    several = len({row["case"] for row in rows}) > 1
+    methods = grouped(
+        [row for row in rows if row["target_error"] is not None],
+        lambda row: f"{row['method']}, {row['case']}" if several else row["method"],
+    )
     falling = {
         method: [(row["amount_seconds"], row["target_error"]) for row in sorted(own, key=_amount)]
         for method, own in methods.items()
@@ -266,6 +270,8 @@ def _row(
         "source_error_after": errors["source_after"].get(measure),
         "trained_parameters": cells[0].trained_parameters,
         "cpu_seconds": sum(cell.cpu_seconds for cell in cells) / len(cells),
+        "targets": len({cell.target for cell in cells}),
+        "test_examples": sum(len(cell.after.results) for cell in cells),
     }
     return {"target": target, **row} if target else row
 

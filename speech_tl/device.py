@@ -22,6 +22,16 @@ def chosen(name: str) -> str:
     return f"cuda:{own}" if own else "cuda"
 
 
+def alone(what: str) -> None:
+    """Refuses several processes.
+
+    Args:
+        what: runs in one.
+    """
+    if (count := os.environ.get("WORLD_SIZE", "1")) != "1":
+        raise InputError(f"{what} runs in one process, and torchrun started {count}: start it without torchrun")
+
+
 def leads() -> bool:
     """Whether this is the one process that writes, of those that `torchrun` started together."""
     return os.environ.get("RANK", "0") == "0"

@@ -2,7 +2,7 @@
 
 All share one architecture (`sequences.ModularNetwork`). From scratch, fine-tuned and as a column its banks have N
 modules, all of them active; PathNet's have M, of which a path has N at most, so an example passes through no more.
-Updates are equal, the search among them. It runs in one process: several would each judge paths by their own losses.
+Updates are equal, the search among them. It runs in one process: of several, each would judge paths by its own losses.
 """
 
 import contextlib

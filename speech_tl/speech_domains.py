@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -59,9 +60,10 @@ class SpeechShift:
         return 2 * int(body.encoder.body.config.hidden_size)
 
     def untrained(self, *, seed: int) -> MultilingualCTC:
-        for side in SIDES:
-            if (clips := len(self._of(side).valid)) < 2:
-                raise InputError(f"the {side} has {clips} validation clips: expected 2, to measure a distance on")
+        for side, (part, why) in product(SIDES, (("valid", "measure a distance on"), ("train", "learn from"))):
+            if (clips := len(getattr(self._of(side), part))) < 2:
+                name = {"valid": "validation", "train": "training"}[part]
+                raise InputError(f"the {side} has {clips} {name} clips: expected 2, to {why}")
         model = untrained({self.source.code: self.source}, self.settings, seed=seed)
         check_clips(self.target, model, speed=self.settings.augmentation.fastest)
         return model

@@ -160,12 +160,13 @@ def words_of(data: str, *, language: str = "", sample_rate: int) -> Language:
 
 
 def other_corpora(
-    sources: Iterable[str], *, sample_rate: int, flag: str, known: Collection[str]
+    sources: Iterable[str], *, sample_rate: int, flag: str, known: Collection[str], tested: Language
 ) -> dict[str, Language]:
     """FOLDER_LANGUAGE -> its recordings, of those sources that are folders or names on the hub.
 
     Args:
         known: what `flag` takes beside them.
+        tested: on whose test speakers none of them trains.
 
     Raises:
         InputError: a source that is neither.
@@ -177,7 +178,7 @@ def other_corpora(
         if not ("/" in source or ":" in source or Path(source).is_dir()):
             raise unknown_name("source", source, known, where=f"{flag} (or folders of recordings)")
         found = prepare([source], sample_rates={"": sample_rate})
-        parts |= {f"{Path(source).name}_{code}": each for code, each in found.items()}
+        parts |= {f"{Path(source).name}_{code}": each.without([tested]) for code, each in found.items()}
     return parts
 
 

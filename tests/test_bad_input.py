@@ -337,6 +337,7 @@ def widen(folder: Path) -> None:
 
 SPEAKERS = [
     Bad("a voice that speaks one language", ADAPT + " --speakers aa1 --seconds 1 --carry bb", "--carry bb: nothing of aa1 that is new to the checkpoint; name others", late=True),
+    Bad("a voice carried nowhere", ADAPT + " --speakers aa1 --seconds 1 --carry aa", "--carry aa is the language they enrol in: expected another one", late=True),
     Bad("replay of no voices", ADAPT + " --replay", "--replay goes on with other voices' recordings: name them with --source"),
     Bad("a method that there is not", ADAPT + " --methods lhucc", "lhucc"),
     Bad("no checkpoint for a voice", ADAPT.replace("--checkpoint run", "--checkpoint"), "--checkpoint names none: expected at least one"),
@@ -505,7 +506,8 @@ SHIFTS = [
     Bad("another corpus that is not named", SHIFT + " --shift recordings", "--shift recordings without --target: give the recordings of the target"),
     Bad("a target that is not asked for", SHIFT + " --target corpus", "--target corpus with --shift telephone: expected --shift recordings"),
     Bad("a target that says other words", SHIFT + " --shift recordings --target other", "0, 0 and 0 clips to train, validate and test on have no other words than the source", lambda folder: (shutil.copytree(folder / "corpus", folder / "other"), rewrite(folder, [rows(folder)[0], *([line[0], "zz", *line[2:]] for line in rows(folder)[1:])]))),
-    Bad("folds of a target that is made", SHIFT + " --folds 5", "--folds 5 with --shift telephone: expected 1, or more parts of a --target"),
+    Bad("folds of a target that is made", SHIFT + " --folds 5", "--folds 5 of 0 corpora: expected 1, or more parts of a single --target with --shift recordings"),
+    Bad("noise on a telephone", SHIFT + " --noise corpus", "--noise and --rooms with --shift telephone: expected --shift noise"),
     Bad("more folds than speakers", SHIFT + " --shift recordings --target corpus --folds 99", "--folds 99: corpus has [0-9]+ named speakers of aa, expected 198 at least"),
     Bad("sounds where none are learned", SHIFT + " --phones aa=espeak:sw", "--phones aa=espeak:sw: sounds are not learned here; leave it out"),
     Bad("strings of one number", SHIFT + " --join 3", "--join 3: expected two numbers, SHORTEST LONGEST"),

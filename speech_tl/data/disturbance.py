@@ -1,6 +1,6 @@
 """The same speech as another place or line brings it: noise, rooms, a telephone; and words joined into strings.
 
-Each clip's disturbance is drawn from its own key, so that a set is disturbed in the same way whatever it is part of.
+What is random about a clip is drawn from its own key, whatever set it is part of.
 """
 
 import hashlib
@@ -67,7 +67,7 @@ def telephone(waveform: Tensor, rate: int, chance: torch.Generator) -> Tensor:
 
 
 def coloured(clips: Clips, like: Clips) -> Clips:
-    """The same utterances, all through the one filter that gives them the mean spectrum of other clips.
+    """The same utterances, all through the one filter that gives them the mean spectrum of other clips; at their peaks.
 
     Its amplitude response is √(P_like / P_clips), its phase linear, its window Hann's: what a microphone, a line or a
     band does to every frame alike. Who speaks and what is said average out where there is enough of both.
@@ -88,7 +88,9 @@ def disturbed(clips: Clips, change: Change, *, seed: int) -> Clips:
 
 
 def joined(clips: Clips, *, shortest: int, longest: int, seed: int) -> Clips:
-    """Strings of `shortest` to `longest` clips of one speaker, with short silences between; each clip is in one string.
+    """Strings of `shortest` to `longest` clips of one speaker, with short silences between.
+
+    Each clip is in one string, but for fewer than `shortest` of a speaker that are left over.
 
     Raises:
         InputError: lengths that make no strings, or no speaker with clips enough.
@@ -151,9 +153,10 @@ def _power(clips: Clips) -> Tensor:
 
 
 def _filtered(waveform: Tensor, response: Tensor) -> Tensor:
-    """As long as it was, and not later."""
-    found: Tensor = torchaudio.functional.fftconvolve(waveform, response)
-    return found[TAPS // 2 : TAPS // 2 + len(waveform)]
+    """As long and as loud at its peak as it was, and not later."""
+    whole: Tensor = torchaudio.functional.fftconvolve(waveform, response)
+    found = whole[TAPS // 2 : TAPS // 2 + len(waveform)]
+    return found * waveform.abs().max() / found.abs().max().clamp(min=1e-6)
 
 
 def _heard_in(waveform: Tensor, response: Tensor) -> Tensor:

@@ -41,8 +41,8 @@ def sessions(
         raise InputError("these recordings do not say who speaks: add a column speaker_id to their table")
     found = []
     for speaker, own in sorted(speakers.items()):
-        texts = sorted({utterance.text for utterance in own}, key=lambda each: draw(each, seed))
-        heard = set(texts[: (len(texts) + 1) // 2] if unheard_texts else texts)
+        texts = sorted({utterance.text for utterance in own} - {""}, key=lambda each: draw(each, seed))
+        heard = {"", *(texts[: (len(texts) + 1) // 2] if unheard_texts else texts)}
         enrolment = first_seconds([each for each in own if each.text in heard], seconds)
         rest = [each for each in own if each not in enrolment and not (unheard_texts and each.text in heard)]
         found.append(Session(speaker, enrolment, tuple(rest)))

@@ -4,7 +4,7 @@ Every choice made on the way (how texts were normalised, how speakers were divid
 result, so that a run can store it and a report can say it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +14,7 @@ from speech_tl.data.clips import Clips
 from speech_tl.data.corpora import split_arguments
 from speech_tl.data.manifest import Utterance, check_languages, check_names, read
 from speech_tl.data.pronunciations import pronunciations
-from speech_tl.data.splits import Split, apart, is_word_list, joined, split, subset
+from speech_tl.data.splits import Split, apart, is_word_list, joined, split, strangers, subset
 from speech_tl.data.text import Normaliser, normaliser
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.phonology.sounds import PHONES
@@ -52,6 +52,27 @@ class Language:
         encode, texts = (units or self.units).encode, [utterance.text for utterance in part.utterances]
         said = [PHONES.encode(self.pronunciations[text]) for text in texts] if self.pronunciations else []
         return Examples(self.code, part, tuple(encode(text) for text in texts), tuple(said))
+
+    def without(self, others: Iterable["Language"]) -> "Language":
+        """Trained and chosen on nobody whom others test as a stranger, and on no sentence that they test."""
+        others = list(others)
+        strange = {speaker for other in others for speaker in strangers(other.split)}
+        tested = {u.text for other in others if other.split.task == "sentences" for u in other.test.utterances}
+
+        def kept(utterance: Utterance) -> bool:
+            return utterance.speaker not in strange and utterance.text not in tested
+
+        train, valid = (
+            part.take([at for at, utterance in enumerate(part.utterances) if kept(utterance)])
+            for part in (self.train, self.valid)
+        )
+        lost = len(self.train) + len(self.valid) - len(train) - len(valid)
+        if not lost:
+            return self
+        note = f"{self.split.note}; {lost} clips dropped, of speakers (or namesakes) or texts tested in another corpus"
+        own = self.split
+        own = replace(own, train=tuple(filter(kept, own.train)), valid=tuple(filter(kept, own.valid)), note=note)
+        return replace(self, split=own, train=train, valid=valid)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def proxy_a_distance(
         target_groups: (M,) likewise.
 
     Raises:
-        InputError: too few groups for five folds, or features of different widths.
+        InputError: a single group on one side, or features of different widths.
     """
     if source.shape[1] != target.shape[1]:
         raise InputError(f"features of {source.shape[1]} and {target.shape[1]} numbers: expected the same model's")

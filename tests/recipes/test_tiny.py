@@ -201,6 +201,31 @@ def test_a_voice_known_in_another_language_is_no_new_one(
     assert f"--carry sw: nothing of {trained} that is new to the checkpoint" in capsys.readouterr().err
 
 
+def test_a_stranger_in_a_new_language_is_nobody_of_the_old_ones(
+    run: Path, tiny_speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = tmp_path / tiny_speech.name
+    shutil.copytree(tiny_speech, corpus)
+    parts = json.loads((run / "splits.json").read_text())["languages"]
+    trained = min({u.key: u.speaker for u in read(tiny_speech)}[key] for key in parts["sw"]["train"])
+    table = (corpus / "metadata.csv").read_text()
+    tested = max(u.speaker for u in read(tiny_speech) if u.language == "it")
+    (corpus / "metadata.csv").write_text(table.replace(f",{tested}", f",{trained}"))
+    arguments = ["--tiny", "--checkpoint", str(run), "--data", str(corpus), "--language", "it", "--device", "cpu"]
+    arguments += ["--test-speakers", "1", "--methods", "head", "--out", str(tmp_path / "it")]
+    assert command(asr_new_language.main, asr_new_language.Config, arguments) == 2
+    assert f"learned from {trained} in another language" in capsys.readouterr().err
+
+
+def test_a_search_among_paths_runs_alone(
+    tiny_speech: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    arguments = ["--tiny", "--data", str(tiny_speech), "--language", "fi"]
+    assert command(asr_second_task.main, asr_second_task.Config, arguments) == 2
+    assert "asr_second_task runs in one process, and torchrun started 2" in capsys.readouterr().err
+
+
 def test_students_stand_under_their_teacher(run: Path, tiny_speech: Path, tmp_path: Path) -> None:
     arguments = [
         "--tiny",

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import matplotlib.figure
 import pytest
 
 from speech_tl.curves import Cell, advised, multipliers, pictures, tables
@@ -121,3 +122,8 @@ def test_pictures_of_one_side_or_both() -> None:
     rows = of_words([*CELLS, cell("a", "head", heard("a", True, True), KNOWN, amount=10.0)], base="unadapted")["curve"]
     assert [figure.title for figure in pictures(rows)] == ["What the target gains", "Both sides"]
     assert len(pictures([{**row, "source_error_after": None} for row in rows])) == 1
+    draw, canvas = pictures([*rows, *({**row, "case": "carried"} for row in rows)])[0].draw, matplotlib.figure.Figure()
+    assert callable(draw)
+    draw(canvas)
+    told = [line.get_label() for line in canvas.axes[0].lines]
+    assert told == [f"{method}, {case}" for case in ("speaker", "carried") for method in ("unadapted", "head")]

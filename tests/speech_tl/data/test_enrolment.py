@@ -40,6 +40,13 @@ def test_what_nobody_transcribed_is_learned_from_first() -> None:
     assert sorted(each.text for each in session.test) == ["kaksi", "kolme", "yksi"]
 
 
+def test_what_nobody_transcribed_is_no_text_of_a_half() -> None:
+    own = [utterance("a", text, at) for at, text in enumerate(("yksi", "kaksi", "", "kolme", "", "viisi"))]
+    (session,) = sessions(own, seconds=9, unheard_texts=True)
+    assert [each.text for each in session.enrolment][:2] == ["", ""]
+    assert len(session.enrolment) == 4 and len(session.test) == 2 and all(each.text for each in session.test)
+
+
 def test_recordings_of_nobody() -> None:
     with pytest.raises(InputError, match="do not say who speaks: add a column speaker_id"):
         sessions([utterance("", "yksi", 0)], seconds=3)

@@ -1,5 +1,6 @@
 """Several corpora of one language: what is tested is trained on in none of them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,27 @@ def test_sentences_that_are_tested_are_left_out_of_it() -> None:
 def test_nobody_is_trained_on_and_tested() -> None:
     with pytest.raises(InputError, match="--train-only: b would be trained on and tested; leave those recordings out"):
         divided([TESTED, corpus("more", "b:one:")], Division(train_only=("more",)), normalise=normaliser("eng"))
+
+
+def test_what_another_corpus_tests_is_not_trained_on(tmp_path: Path) -> None:
+    """b is a stranger there, whose three clips go; of sentences the tested text goes with them, of words it stays."""
+    spoken = {"ours": "a:one a:two b:one b:two b:six c:ten", "theirs": "d:two d:two b:two"}
+    for name, rows in spoken.items():
+        (tmp_path / name).mkdir()
+        lines = ["file_name,text,language,speaker_id"]
+        for at, row in enumerate(rows.split()):
+            speaker, text = row.split(":")
+            lines.append(f"{at}.wav,{text},eng,{speaker}")
+            soundfile.write(tmp_path / name / f"{at}.wav", [0.1] * 8000, 8000)
+        (tmp_path / name / "metadata.csv").write_text("\n".join(lines))
+    ours, theirs = (
+        prepare([str(tmp_path / name)], division=Division(hold_out_speakers=(tested,)), sample_rates={"": 8000})["eng"]
+        for name, tested in (("ours", "c"), ("theirs", "b"))
+    )
+    for task, texts in (("words", {"one", "two"}), ("sentences", {"one"})):
+        kept = ours.without([replace(theirs, split=replace(theirs.split, task=task))])
+        left = [*kept.train.utterances, *kept.valid.utterances]
+        assert {u.speaker for u in left} == {"a"} and {u.text for u in left} == texts
+        assert {u.key for u in left} == {u.key for u in (*kept.split.train, *kept.split.valid)}
+        assert "dropped, of speakers (or namesakes) or texts tested in another corpus" in kept.split.note
+    assert theirs.without([ours]) is theirs
