@@ -11,7 +11,7 @@ import random
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
@@ -185,30 +185,44 @@ def filled(rows: Iterable[Row]) -> Iterator[Row]:
     return (row for row in texts if row)
 
 
-def unlearned(corpus: Corpus, served: Mapping[Direction, Sequence[str]], *, hub: str = "en") -> Corpus:
+def unlearned(
+    corpus: Corpus, served: Mapping[Direction, Sequence[str]], *, hub: str = "en", needed: Collection[str] = ()
+) -> Corpus:
     """The corpus without validation and test rows whose hub sentence a model to go on from has learned, or nearly.
 
+    Args:
+        needed: test sets of which something must be left; all if none.
+
     Raises:
-        InputError: nothing of a test set is left.
+        InputError: nothing is.
     """
     tests, notes = {}, []
     for name, rows in {"valid": corpus.valid, **corpus.tests}.items():
         labels, taken = _beside([row.get(hub, "") for row in rows], served)
         tests[name] = tuple(row for row, label in zip(rows, labels, strict=True) if label not in taken)
-        if rows and not tests[name]:
+        if rows and not tests[name] and name in {"valid", *(needed or corpus.tests)}:
             raise InputError(f"all {len(rows)} rows of {name} were trained on before: give other data, or leave --init")
         if lost := len(rows) - len(tests[name]):
             notes.append(f"{lost} rows of {name} left out that were nearly trained on before")
+        if served and (unknown := sum(not row.get(hub) for row in tests[name])):
+            notes.append(f"{unknown} rows of {name} have no {hub}: whether they were trained on before is unknown")
     valid = tests.pop("valid")
     return replace(corpus, valid=valid, tests=tests, notes=(*corpus.notes, *notes))
 
 
 def untested(corpus: Corpus, *, hub: str = "en") -> Corpus:
-    """The corpus without training rows whose hub sentence is, or is nearly, one of validation or of a test set."""
-    held = [row[hub] for rows in (corpus.valid, *corpus.tests.values()) for row in rows if row.get(hub)]
-    labels = clusters([*held, *(row.get(hub, "") for row in corpus.train)])
-    known = set(labels[: len(held)])
-    kept = [at for at, label in enumerate(labels[len(held) :]) if label not in known]
+    """The corpus without training rows whose hub sentence is, or is nearly, one of validation or of a test set.
+
+    Rows that are tested and lack the hub are held against training in every language that they have.
+    """
+    rows = [row for part in (corpus.valid, *corpus.tests.values()) for row in part]
+    lost: set[int] = set()
+    for language in sorted({hub, *(each for row in rows if not row.get(hub) for each in row)}):
+        held = [row[language] for row in rows if row.get(language) and (language == hub or not row.get(hub))]
+        labels = clusters([*held, *(row.get(language, "") for row in corpus.train)])
+        known = set(labels[: len(held)])
+        lost |= {at for at, label in enumerate(labels[len(held) :]) if label in known}
+    kept = [at for at in range(len(corpus.train)) if at not in lost]
     if len(kept) == len(corpus.train):
         return corpus
     note = f"{len(corpus.train) - len(kept)} training rows left out that are nearly validated or tested"

@@ -233,7 +233,7 @@ def direction(pair: str, languages: Collection[str]) -> Direction:
     halves = [(pair[:at], pair[at + 1 :]) for at, mark in enumerate(pair) if mark == "-"]
     fitting = [half for half in halves if half[0] in languages and half[1] in languages] or halves[:1]
     if not fitting or fitting[0][0] == fitting[0][1]:
-        raise InputError(f"--pair {pair!r} is no direction; expected SOURCE-TARGET such as de-fr")
+        raise InputError(f"{pair!r} is no direction; expected SOURCE-TARGET such as de-fr")
     return fitting[0]
 
 

@@ -6,6 +6,7 @@ French, and the pair held out is one that the model has seen in all but name.
 
 import gzip
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,6 +28,25 @@ def served(pairs: Bitexts, *, before: Served | None = None) -> Served:
     return {pair: tuple(own) for pair, own in found.items()}
 
 
+def check_hub(trained: Served, hub: str, *, where: Path) -> None:
+    """Refuses to go on from pairs that did not go through the hub: which sentences they were of is not comparable.
+
+    Raises:
+        InputError: with these pairs.
+    """
+    if others := ["-".join(pair) for pair in trained if pair[0] != hub]:
+        raise InputError(
+            f"{where} was trained on {', '.join(others)}, not through {hub}: what it knows of {hub}'s sentences is not "
+            "said there; give --hub-language as its run had it, or another checkpoint"
+        )
+
+
+def together(pairs: Bitexts, before: Served | None) -> Bitexts:
+    """What is trained now, and the hub sentences that were before, their translations forgotten."""
+    old = {pair: tuple((text, "") for text in own) for pair, own in (before or {}).items()}
+    return {pair: (*pairs.get(pair, ()), *old.get(pair, ())) for pair in {**old, **pairs}}
+
+
 def save(trained: Served, run: Path) -> None:
     """Beside the run's checkpoint."""
     texts = {"-".join(pair): [*pair, *own] for pair, own in trained.items()}
@@ -46,5 +66,5 @@ def load(checkpoint: Path) -> Served | None:
     try:
         texts: dict[str, list[str]] = json.loads(gzip.decompress(file.read_bytes()))
         return {(own[0], own[1]): tuple(own[2:]) for own in texts.values()}
-    except (OSError, EOFError, ValueError, LookupError, AttributeError) as error:
+    except (OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, zlib.error) as error:
         raise InputError(f"{file} cannot be read ({error}): copy the run again, or take it away") from None

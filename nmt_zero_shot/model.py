@@ -61,9 +61,8 @@ def build(
     dropout: float = 0.1,
     attention_dropout: float = 0.1,
     init: Initialisation = "glorot",
-    tied: bool = True,
 ) -> ZeroShotNMT:
-    """A model with random weights, from torch's global generator.
+    """A model with random weights, from torch's global generator; encoder, decoder and output layer share embeddings.
 
     Args:
         norm: of each layer's input (`pre`) or of its output, residual included (`post`).
@@ -71,7 +70,6 @@ def build(
         tags: a scheme of `tags.Scheme`.
         top_tags: so many encoder layers, from the top, are given the target language, the others none.
         init: see `initialise`.
-        tied: one embedding for encoder, decoder and output layer, or one each.
     """
     if size not in SIZES:
         raise unknown_name("model size", size, SIZES)
@@ -102,7 +100,7 @@ def build(
         activation_dropout=0.0,
         encoder_layerdrop=0.0,
         decoder_layerdrop=0.0,
-        tie_word_embeddings=tied,
+        tie_word_embeddings=True,
         norm=norm,
         middle_residual=middle_residual,
         top_tags=top_tags,
@@ -148,7 +146,7 @@ def initialise(model: PreTrainedModel, how: Initialisation) -> None:
 def layer_groups(model: PreTrainedModel) -> dict[str, nn.Module]:
     """Its named layers from input to output: `embeddings`, `encoder.0`, …, `encoder.norm`, `decoder.0`, …, `head`.
 
-    Embeddings of both sides and learned positions are one group; tied, the head's weight is theirs.
+    Embeddings of both sides and learned positions are one group, and the head's weight is theirs.
     """
     inner = model.get_submodule("model")
     shared: nn.Module = inner.get_submodule("shared")
@@ -213,10 +211,14 @@ def load(folder: Path | str, *, device: str = "cpu") -> Translator:
         )
     scheme = check(settings["tags"]) if own else pretrained.scheme(subwords)
     try:
-        model: PreTrainedModel = AutoModelForSeq2SeqLM.from_pretrained(folder, use_safetensors=True)
-    except Exception as error:  # safetensors, shapes and missing tensors each raise a class of their own
+        found = AutoModelForSeq2SeqLM.from_pretrained(folder, use_safetensors=True, output_loading_info=True)
+    except Exception as error:  # safetensors and shapes each raise a class of their own
         reason = str(error).strip().splitlines()[-1]
         raise InputError(f"the weights in {folder} cannot be read ({reason}); copy the checkpoint again") from error
+    model: PreTrainedModel = found[0]
+    if missing := sorted(found[1]["missing_keys"]):
+        named = ", ".join(missing[:3])
+        raise InputError(f"the weights in {folder} lack {len(missing)} tensors ({named}); copy the checkpoint again")
     model.train(False)
     model.to(torch.device(device))  # type: ignore[arg-type]
     return Translator(subwords, scheme, model)

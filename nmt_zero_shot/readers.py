@@ -275,6 +275,10 @@ def _records(data: Any, wanted: Collection[str], where: str) -> Iterator[Row]:
     columns = [name for name in texts if name in wanted or (re.fullmatch("[a-z]{2}", name) and name != "id")]
     if "translation" in data.column_names and "translation" not in texts:
         records = data["translation"]
+        if any(isinstance(text, list) for record in records[:1] for text in record.values()):
+            raise InputError(
+                f"{where}: `translation` holds lists; expected one text for each language, {{'en': 'a dog'}}"
+            )
     elif len(columns) > 1:
         records = data.select_columns(columns)
     else:

@@ -17,6 +17,9 @@ from torch.nn.utils.rnn import pad_sequence
 from nmt_zero_shot.corpus import Row
 from nmt_zero_shot.model import Translator, encode, pooled
 
+CHUNK = 1024
+"""Sentences that are held against all others together."""
+
 
 def precision_at_1(queries: Tensor, keys: Tensor) -> float:
     """How many of the rows (N, D) find their own row of the keys (N, D) nearest by cosine, in percent.
@@ -25,8 +28,12 @@ def precision_at_1(queries: Tensor, keys: Tensor) -> float:
     """
     if len(queries) != len(keys):
         raise ValueError(f"{len(queries)} queries against {len(keys)} keys: expected one of each per sentence")
-    similarity = normalize(queries, dim=-1) @ normalize(keys, dim=-1).T  # (N, N)
-    return float(100 * (similarity.diagonal() >= similarity.max(1).values - 1e-6).double().mean())
+    queries, keys = normalize(queries, dim=-1), normalize(keys, dim=-1)
+    found = 0
+    for first in range(0, len(queries), CHUNK):
+        similarity = queries[first : first + CHUNK] @ keys.T  # (n, N)
+        found += int((similarity.diagonal(first) >= similarity.max(1).values - 1e-6).sum())
+    return 100 * found / max(1, len(queries))
 
 
 def embed(translator: Translator, texts: Sequence[str], language: str, *, tag: str, batch_size: int = 64) -> Tensor:

@@ -61,6 +61,7 @@ def main(config: Config) -> None:
             raise InputError(f"the text {text!r} is not UTF-8; call this from a terminal that writes UTF-8")
     if config.file and not config.file.is_file():
         raise InputError(f"--file {config.file}: no such file; give a UTF-8 file, a text a line")
+    _way(config)
     device = "cpu" if config.engine == "ctranslate2" and config.device == "auto" else chosen(config.device)
     with _uncollected():
         system = load(
@@ -84,9 +85,21 @@ def _uncollected() -> Iterator[None]:
         gc.enable()
 
 
-def _translated(system: System, texts: list[str], config: Config) -> list[str]:
+def _way(config: Config) -> list[str]:
+    """Of languages, from the source to the target.
+
+    Raises:
+        InputError: a step of it leads nowhere.
+    """
     way = [config.source, *([config.through] if config.through else []), config.target]
     for source, target in pairwise(way):
+        if source == target:
+            raise InputError(f"{' to '.join(way)}: {source} to {target} is no translation; give another language")
+    return way
+
+
+def _translated(system: System, texts: list[str], config: Config) -> list[str]:
+    for source, target in pairwise(_way(config)):
         texts = system(texts, source=source, target=target)
     return texts
 

@@ -10,6 +10,7 @@ Multi30k's model of 19.4 CPU-minutes, 200 sentences, greedy / beam 5: 154 / 58 s
 CPU-seconds, on a faster machine 2.9, most of them for importing torch and transformers, 0.55 with CTranslate2.
 """
 
+import os
 import resource
 import subprocess
 import sys
@@ -65,7 +66,10 @@ def main(config: Config) -> Report:
     # Data
     found = readers.read(config.data, hub=None)
     source, target = direction(config.pair, {name for rows in found.tests.values() for row in rows for name in row})
-    rows = [row for row in next(iter(found.tests.values()), ()) if source in row and target in row]
+    if not found.tests:
+        raise InputError(f"{config.data} has no test set: expected a file named test beside train")
+    sets = ([row for row in rows if source in row and target in row] for rows in found.tests.values())
+    rows = next(filter(None, sets), [])
     if not rows:
         raise InputError(f"{config.data} has no test sentence in both {source} and {target}; give another --pair")
     rows = rows[: config.sentences]
@@ -169,7 +173,12 @@ def _first_sentence(
         words += ["--device", "cpu"]
         for _ in range(2):
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            subprocess.run([*words, "--from", source, "--to", target, sentence], check=True, capture_output=True)
+            subprocess.run(
+                [*words, "--from", source, "--to", target, sentence],
+                check=True,
+                capture_output=True,
+                env=os.environ | {"OMP_NUM_THREADS": "1"},
+            )
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
         spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         rows.append({"engine": engine, "cpu_seconds": spent})

@@ -117,6 +117,8 @@ def main(config: Config) -> Report:
     # Data
     hub = config.hub_language
     before = lineage.load(config.init) if config.init else None
+    if config.init and before:
+        lineage.check_hub(before, hub, where=config.init)
     found, pairs, valid = _divided(config, before or {})
     languages = [hub, *(other for _, other in pairs)]
     directions = list(permutations(languages, 2))
@@ -128,7 +130,8 @@ def main(config: Config) -> Report:
         if name in BOUNDS
     }
     if config.condition == "disjoint":
-        corpus.check_held_out(pairs, [direction for direction in directions if hub not in direction])
+        held_out = [direction for direction in directions if hub not in direction]
+        corpus.check_held_out(lineage.together(pairs, before), held_out)
     sizes = (f"{a}-{b}: {len(sentences)} sentence pairs" for (a, b), sentences in pairs.items())
     known = "" if before is not None or not config.init else f", but for what {config.init} was trained on: unknown"
     notes = (*found.notes, f"condition: {config.condition}{known}", *sizes)
@@ -145,7 +148,8 @@ def main(config: Config) -> Report:
             start.subwords.pieces_of(language)  # refused before anything is trained
 
     # Train
-    if configuration.begin(config, config.out, resume=config.resume, free=EVALUATED):
+    fresh_run = configuration.begin(config, config.out, resume=config.resume, free=EVALUATED)
+    if fresh_run or not (config.out / lineage.FILE).is_file():  # which a kill just behind `begin` leaves unwritten
         language_id.save(identify, config.out / language_id.FILE)
         lineage.save(lineage.served(pairs, before=before), config.out)
     fitted = partial(train, valid=valid, seed=config.seed, resume=config.resume)
@@ -161,6 +165,7 @@ def main(config: Config) -> Report:
             quarter = replace(plan, steps=max(1, trained.history.steps // 4))
             rivals.append(further(load(config.out), pairs, settings=config, plan=quarter, back_translate=0.5))
         else:
+            lineage.save(lineage.served(bounds[name], before=before), config.out / "systems" / name)
             rivals.append(further(fresh(config), bounds[name], settings=config, plan=plan))
 
     # Evaluate
@@ -261,7 +266,7 @@ def _divided(config: Config, before: lineage.Served) -> tuple[corpus.Corpus, cor
     else:
         found = grammar.generate(sentences=600, valid=40, test=40) if config.tiny else grammar.generate()
     corpus.paired(found.train, hub, config.languages)  # refused before anything is cleaned
-    found = corpus.unlearned(corpus.hold_out(found, hub=hub), before, hub=hub)
+    found = corpus.unlearned(corpus.hold_out(found, hub=hub), before, hub=hub, needed=config.tests)
     found = corpus.untested(found, hub=hub)
     found, _ = cleaning.clean(found, hub=hub, believed=config.believed)
     for name in config.tests:

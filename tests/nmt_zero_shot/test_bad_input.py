@@ -53,6 +53,16 @@ def more(name: str, content: str | bytes) -> Spoil:
     return lambda folder: (folder / name).write_bytes((folder / name).read_bytes() + data)
 
 
+def damage(name: str) -> Spoil:
+    """A few bytes in the middle are others."""
+
+    def spoil(folder: Path) -> None:
+        data = (folder / name).read_bytes()
+        (folder / name).write_bytes(data[:20] + bytes(255 - byte for byte in data[20:40]) + data[40:])
+
+    return spoil
+
+
 def away(name: str) -> Spoil:
     return lambda folder: shutil.rmtree(folder / name) if (folder / name).is_dir() else (folder / name).unlink()
 
@@ -98,17 +108,21 @@ ROWS = [
     Bad("a plain rival of a start", TRAIN.replace("--out run", "--out more") + " --init run --rivals plain", "--rivals plain begins with random weights, which --init takes the place of"),
     Bad("a start written over from within", TRAIN.replace("--out run", "--out run/checkpoint") + " --init run", "--out run/checkpoint would write over --init run"),
     Bad("labels that are nothing but smooth", TRAIN + " --smoothing 1.5", r"smoothing is 1\.5: expected a share from 0"),
+    Bad("a start whose list was damaged", TRAIN.replace("--out run", "--out more") + " --init run", r"trained_on\.json\.gz cannot be read .*copy the run again", damage("run/checkpoint/trained_on.json.gz")),
+    Bad("a start through another language", TRAIN.replace("--out run", "--out more") + " --init run --hub-language fr", "run was trained on en-de, en-fr.*, not through fr: .*give --hub-language as its run had it"),
     Bad("a start that is not whole", TRAIN.replace("--out run", "--out more") + " --init run", r"trained_on\.json\.gz cannot be read .*copy the run again", file("run/checkpoint/trained_on.json.gz", b"x")),
     Bad("a language without another", TRAIN + " --languages en", "--languages en: the hub alone; name the others"),
     Bad("a checkpoint that is none", EVALUATE.replace("run", "corpus"), "no config.json in corpus"),
     Bad("a pickle for weights", EVALUATE, "pickled weights are never loaded", pickled),
     Bad("another vocabulary", EVALUATE, "the vocabulary in run/checkpoint is not whole .*copy", more("run/checkpoint/sentencepiece.model", b"\x00")),
     Bad("weights cut short", EVALUATE, "the weights in .* cannot be read", lambda folder: file("run/checkpoint/model.safetensors", (folder / "run/checkpoint/model.safetensors").read_bytes()[:5000])(folder)),
-    Bad("no direction", EVALUATE + " --split all --pairs defr", "--pair 'defr' is no direction; expected SOURCE-TARGET"),
+    Bad("no direction", EVALUATE + " --split all --pairs defr", "'defr' is no direction; expected SOURCE-TARGET"),
     Bad("a direction into an unknown language", EVALUATE + " --split all --pairs de-sw", "unknown language 'sw' in this vocabulary"),
     Bad("no test set", EVALUATE, "corpus has no test set; --split all tests on every row"),
     Bad("a folder to write to", EVALUATE + " --split all --out run", "--out run is a folder; give a file to write"),
     Bad("an unknown tag", TRANSLATE.replace("de", "xx", 1) + " Hallo", "unknown language 'xx' in this vocabulary"),
+    Bad("from a language to itself", TRANSLATE.replace("de", "fr", 1) + " Hallo", "fr to fr: fr to fr is no translation; give another language"),
+    Bad("through its own language", TRANSLATE + " --through de Hallo", "de to de to fr: de to de is no translation"),
     Bad("no such file", TRANSLATE + " --file letter.txt", "--file letter.txt: no such file"),
     Bad("a file and a text", TRANSLATE + " --file corpus/train.de Hallo", "both texts and --file"),
     Bad("a pipe that is not UTF-8", TRANSLATE + " --file latin.txt", r"latin\.txt, line 2: not UTF-8 \(byte 0xfc", file("latin.txt", "ja\nf\xfcr\n".encode("latin-1"))),

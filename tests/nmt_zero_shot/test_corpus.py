@@ -246,17 +246,21 @@ def test_the_halves_of_pydocs_share_no_english(shared_data: Path) -> None:
 
 
 def test_what_is_tested_is_not_trained() -> None:
-    """The second row is the first test sentence but for a comma, the third the validation sentence's near duplicate."""
-    rows = [{"en": "a b c d e f", "de": "x"}, {"en": "One, two!", "de": "y"}, {"en": "p q r s t", "de": "z"}]
+    """The second row is the first test sentence but for a comma, the third the validation sentence's near duplicate.
+
+    The second test row has no English: the fourth has its German.
+    """
+    rows = [{"en": "a b c d e f", "de": "w"}, {"en": "One, two!", "de": "y"}, {"en": "p q r s t", "de": "z"}]
+    rows.append({"en": "g h", "de": "x"})
     corpus = Corpus(
         train=tuple(rows),
         valid=({"en": "p q r s t u", "de": "z"},),
         tests={"t": ({"en": "one two", "de": "y"}, {"de": "x"})},
-        groups=("0", "1", "1"),
+        groups=("0", "1", "1", "2"),
     )
     left = untested(corpus)
     assert (left.train, left.groups) == ((rows[0],), ("0",))
-    assert left.notes == ("2 training rows left out that are nearly validated or tested",)
+    assert left.notes == ("3 training rows left out that are nearly validated or tested",)
     assert untested(left) is left
 
 

@@ -191,8 +191,8 @@ def test_a_language_that_the_test_set_has_not(run: Path, capsys: pytest.CaptureF
     [
         (["--pairs", "de-xx"], r"unknown language 'xx' in this vocabulary.*known: de, en, fr, ja, ko"),
         (["--pairs", "ko-de"], r"unknown language 'ko' in "),
-        (["--pairs", "de"], r"--pair 'de' is no direction; expected SOURCE-TARGET such as de-fr"),
-        (["--pairs", "de-de"], r"--pair 'de-de' is no direction"),
+        (["--pairs", "de"], r"'de' is no direction; expected SOURCE-TARGET such as de-fr"),
+        (["--pairs", "de-de"], r"'de-de' is no direction"),
         (["--tests", "tset"], r"unknown test set 'tset' in .*did you mean 'test'"),
         (["--beam", "0"], r"--beam 0: expected 1 \(greedy\) or more"),
         (["--hub-language", "it"], r"unknown language 'it'"),

@@ -26,7 +26,7 @@ def saved(folder: Path, vocabulary: SentencePieces, **switches: Any) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("switches", [{}, {"norm": "post", "tags": "both"}, {"tags": "m2m", "tied": False}])
+@pytest.mark.parametrize("switches", [{}, {"norm": "post", "tags": "both"}, {"tags": "m2m"}])
 def test_the_same_subwords_on_200_sentences(
     vocabulary: SentencePieces, tmp_path: Path, switches: dict[str, Any]
 ) -> None:

@@ -40,6 +40,7 @@ def test_errors_are_percent_of_a_languages_texts() -> None:
     identify = language_id.train(TEXTS)
     wrong = {"de": ["ein hund", "the woman reads", "ein buch", "die frau"], "en": ["a dog"]}
     assert identify.errors(wrong) == {"de": 25.0, "en": 0.0}
+    assert identify.errors({"de": ["2014", "ein hund"]}) == {"de": 0.0}, "numbers are of every language"
 
 
 def test_stored_and_read_again(tmp_path: Path) -> None:
