@@ -275,7 +275,8 @@ def _enrolled(config: Config, model: ctc.MultilingualCTC, session: Session, seco
 def _advice(config: Config, model: ctc.MultilingualCTC, source: Clips | None, enrolled: Examples) -> Method:
     """What auto stands for; said aloud where auto was asked for."""
     seconds = sum(enrolled.clips.lengths) / enrolled.clips.sample_rate
-    advice = for_voice(seconds, distance(model, source, enrolled.clips) if source else None)
+    far = distance(model, source, enrolled.clips) if source else None
+    advice = for_voice(seconds, far, replay=config.replay)
     if "auto" in config.methods:
         print(f"{enrolled.clips.utterances[0].speaker}, {seconds:.0f} s: {advice}", file=sys.stderr)
     return cast(Method, advice.method)

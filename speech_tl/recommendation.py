@@ -51,11 +51,19 @@ class Advice:
         return f"{self.scenario} (distance {measured}): {self.method}, since {self.why}; {self.expect}"
 
 
-def for_voice(seconds: float, distance: float | None) -> Advice:
-    """Of the methods of `speakers`."""
+def for_voice(seconds: float, distance: float | None, *, replay: bool = False) -> Advice:
+    """Of the methods of `speakers`.
+
+    Args:
+        replay: whether the old voices' clips are learned from beside the new one's.
+    """
     far, much = distance is not None and distance >= FAR, seconds >= MUCH_OF_A_VOICE
     method: speakers.Method
-    if seconds < HEARD:
+    if replay:
+        method, why = "input_layers", "a voice enters at the input, and replay keeps what the others need"
+        expect = "a quarter of the errors in known words gone with 2 seconds, three quarters with 30, a twentieth to a "
+        expect += "sixth in running speech, while other voices lose next to nothing"
+    elif seconds < HEARD:
         method, why = "unadapted", "so few seconds teach the words in them as much as the voice"
         expect = "nothing changes; warp is a harmless try"
     elif much and far:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from speech_tl.acoustics import LogMel, mask
 from speech_tl.data.batches import SpeechBatch, SpeechBatches
 from speech_tl.data.clips import Clips
-from speech_tl.data.disturbance import Change, coloured, disturbed
+from speech_tl.data.disturbance import Change, disturbed, resembling
 from speech_tl.data.preparation import Language
 from speech_tl.data.splits import draw, is_word_list
 from speech_tl.errors import InputError
@@ -69,8 +69,8 @@ class SpeechShift:
         return model
 
     def mapped(self) -> Self:
-        """Through a filter: what all recordings of a side have in common is its microphone, its line, its band."""
-        source = replace(self.source, train=coloured(self.source.train, self.target.train))
+        """What all recordings of a side have in common is its microphone, its line, its band, its noise."""
+        source = replace(self.source, train=resembling(self.source.train, self.target.train))
         return replace(self, source=source)
 
     def batches(self, side: Side, *, generator: torch.Generator) -> SpeechBatches:

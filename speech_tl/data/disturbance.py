@@ -24,9 +24,10 @@ LEVELS = (0.0, 15.0)
 BAND = (300.0, 3400.0)
 """Hz that a telephone lets through (ITU-T G.712)."""
 TAPS = 512
-"""Of the filter that colours one set like another: 32 ms at 16 kHz."""
+"""Of the filter that makes one set resemble another: 32 ms at 16 kHz."""
 GAINS = (1e-3, 1e2)
 """Least and most that it multiplies an amplitude by."""
+_WINDOW = torch.hann_window(TAPS)
 PAUSE = 0.25
 """Longest silence between joined words, in seconds."""
 
@@ -66,18 +67,29 @@ def telephone(waveform: Tensor, rate: int, chance: torch.Generator) -> Tensor:
     return found
 
 
-def coloured(clips: Clips, like: Clips) -> Clips:
-    """The same utterances, all through the one filter that gives them the mean spectrum of other clips; at their peaks.
+def resembling(clips: Clips, like: Clips) -> Clips:
+    """The same utterances as the others' line and place would bring them, told from their sound alone; at their peaks.
 
-    Its amplitude response is √(P_like / P_clips), its phase linear, its window Hann's: what a microphone, a line or a
-    band does to every frame alike. Who speaks and what is said average out where there is enough of both.
+    What is heard is taken for h * speech + noise. Speech is what the louder half of a clip's frames has and the
+    quietest seventh has not: |h|² is its mean spectrum there over the mean spectrum here, and the filter has linear
+    phase. The noise is stationary, drawn for each clip, with the spectrum that the quiet frames of one of the others
+    have above its own. Who speaks and what is said average out where there is enough of both.
 
     Args:
         like: at the same rate.
     """
-    gain = (_power(like) / _power(clips).clamp(min=1e-12)).sqrt().clamp(*GAINS)
-    response = torch.fft.irfft(gain, TAPS).roll(TAPS // 2) * torch.hann_window(TAPS)
-    return disturbed(clips, lambda waveform, _rate, _chance: _filtered(waveform, response), seed=0)
+    ours, theirs = _levels(clips), _levels(like)
+    response = _response((theirs.speech / ours.speech).sqrt().clamp(*GAINS))
+
+    def change(waveform: Tensor, _rate: int, chance: torch.Generator) -> Tensor:
+        heard = _filtered(waveform, response)
+        quiet, loud = _quiet_and_loud(heard)
+        floor = theirs.quiet[_below(len(theirs.quiet), chance)] * loud.sum()
+        lacking = (floor - quiet).clamp(min=0) / _WINDOW.square().sum()  # a white noise of power 1 has 1 here
+        heard = heard + _filtered(torch.randn(len(waveform), generator=chance), _response(lacking.sqrt()))
+        return heard * waveform.abs().max() / heard.abs().max().clamp(min=1e-6)
+
+    return disturbed(clips, change, seed=0)
 
 
 def disturbed(clips: Clips, change: Change, *, seed: int) -> Clips:
@@ -141,22 +153,42 @@ def surroundings(noises: Path | None, rooms: Path | None, *, rate: int, half: in
     return Surroundings(*found)
 
 
-def _power(clips: Clips) -> Tensor:
-    """(TAPS / 2 + 1,) the mean over all frames of |STFT|²."""
-    window = torch.hann_window(TAPS)
-    total, frames = torch.zeros(TAPS // 2 + 1, dtype=torch.float64), 0
-    for at in range(len(clips)):
-        spectrum = torch.stft(clips[at], TAPS, window=window, pad_mode="constant", return_complex=True)
-        total += spectrum.abs().square().sum(1)
-        frames += spectrum.shape[1]
-    return (total / frames).float()
+@dataclass(frozen=True)
+class Levels:
+    """Power by frequency, (TAPS / 2 + 1,), relative to the loudness of a clip's louder half."""
+
+    quiet: Tensor
+    """(N, TAPS / 2 + 1) of every clip's quietest frames."""
+    speech: Tensor
+    """Of what is louder than these, the mean over clips."""
+
+
+def _levels(clips: Clips) -> Levels:
+    powers = [_quiet_and_loud(clips[at]) for at in range(len(clips))]
+    quiet, loud = (torch.stack(each) for each in zip(*powers, strict=True))
+    loudness = loud.sum(1, keepdim=True).clamp(min=1e-12)
+    quiet, speech = quiet / loudness, ((loud - quiet).clamp(min=0) / loudness).mean(0)
+    return Levels(quiet, speech + 1e-6 * speech.max().clamp(min=1e-6))
+
+
+def _quiet_and_loud(waveform: Tensor) -> tuple[Tensor, Tensor]:
+    """(TAPS / 2 + 1,) twice: the mean |STFT|² of the quietest seventh of all frames and of the louder half."""
+    power = torch.stft(waveform, TAPS, window=_WINDOW, pad_mode="constant", return_complex=True).abs().square()
+    order = power.sum(0).argsort()
+    count = len(order)
+    return power[:, order[: max(1, count // 7)]].mean(1), power[:, order[count // 2 :]].mean(1)
+
+
+def _response(gain: Tensor) -> Tensor:
+    """(TAPS / 2 + 1,) amplitudes -> (TAPS,) of linear phase, in Hann's window."""
+    found: Tensor = torch.fft.irfft(gain, TAPS).roll(TAPS // 2) * _WINDOW
+    return found
 
 
 def _filtered(waveform: Tensor, response: Tensor) -> Tensor:
-    """As long and as loud at its peak as it was, and not later."""
+    """As long as it was, and not later."""
     whole: Tensor = torchaudio.functional.fftconvolve(waveform, response)
-    found = whole[TAPS // 2 : TAPS // 2 + len(waveform)]
-    return found * waveform.abs().max() / found.abs().max().clamp(min=1e-6)
+    return whole[TAPS // 2 : TAPS // 2 + len(waveform)]
 
 
 def _heard_in(waveform: Tensor, response: Tensor) -> Tensor:

@@ -31,6 +31,12 @@ def test_a_voice(seconds: float, far: float | None, scenario: str, method: str) 
     )
 
 
+def test_beside_the_old_voices_the_input_layers_are_free() -> None:
+    assert {for_voice(seconds, far, replay=True).method for seconds in (2, 30, 300) for far in (0.5, 1.9, None)} == {
+        "input_layers"
+    }
+
+
 @pytest.mark.parametrize(
     ("seconds", "far", "scenario", "method"),
     [

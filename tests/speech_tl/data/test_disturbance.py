@@ -10,7 +10,7 @@ from torch import Tensor
 
 from speech_tl.data import disturbance
 from speech_tl.data.clips import Clips
-from speech_tl.data.disturbance import Surroundings, coloured, disturbed, joined, surroundings, telephone
+from speech_tl.data.disturbance import Surroundings, disturbed, joined, resembling, surroundings, telephone
 from speech_tl.data.manifest import Utterance
 from speech_tl.errors import InputError
 
@@ -59,24 +59,43 @@ def test_a_telephone_lets_only_its_band_through() -> None:
         assert loudness == pytest.approx(1, abs=0.1) if passes else loudness < 0.01
 
 
-def test_a_set_takes_the_colour_of_another_and_nothing_else() -> None:
-    """Noise halved above 2 kHz: what is like it is halved there too, and comes neither later, shorter nor lower."""
-    noise = 0.1 * torch.randn(2, 40000, generator=chance())
-    spectrum = torch.fft.rfft(noise[1])
+def burst(seconds: float = 2.0) -> Tensor:
+    """White noise, and as much of silence behind it."""
+    sound = 0.1 * torch.randn(round(seconds * RATE), generator=chance())
+    return torch.cat([sound, torch.zeros(len(sound))])
+
+
+def one(waveform: Tensor) -> Clips:
+    return Clips.of(clips(len(waveform)).utterances, [waveform], RATE)
+
+
+def test_a_set_goes_through_the_line_of_another() -> None:
+    """Halved above 2 kHz: what resembles it is halved there too, comes no later, and is as long and as loud."""
+    plain = burst()
+    spectrum = torch.fft.rfft(plain)
     spectrum[len(spectrum) // 2 :] *= 0.5
-    plain, dark = (Clips.of(clips(len(each)).utterances, [each], 8000)
-                   for each in (noise[0], torch.fft.irfft(spectrum)))  # fmt: skip
-    made = coloured(plain, dark)[0]
-    assert len(made) == 40000
+    made = resembling(one(plain), one(torch.fft.irfft(spectrum)))[0]
+    assert len(made) == len(plain)
     (below, above), (low, high) = (
-        torch.fft.rfft(each).abs().square()[:20000].view(2, 10000).sum(1).tolist() for each in (noise[0], made)
+        torch.fft.rfft(each).abs().square()[:16000].view(2, 8000).sum(1).tolist() for each in (plain, made)
     )
     assert (high / above) / (low / below) == pytest.approx(0.25, abs=0.02)
-    assert float(made.abs().max()) == pytest.approx(float(noise[0].abs().max()), abs=1e-3)
-    shifts = range(-3, 4)
-    agreement = [float(noise[0].roll(shift) @ made) for shift in shifts]
-    assert shifts[int(torch.tensor(agreement).argmax())] == 0
-    assert torch.allclose(coloured(plain, plain)[0][1000:-1000], noise[0][1000:-1000], atol=1e-3)
+    assert float(made.abs().max()) == pytest.approx(float(plain.abs().max()), abs=1e-3)
+    agreement = [float(plain.roll(shift) @ made) for shift in (-2, -1, 0, 1, 2)]
+    assert agreement.index(max(agreement)) == 2
+    same = resembling(one(plain), one(plain))[0]
+    assert torch.allclose(same[500:-500], plain[500:-500], atol=2e-3)
+
+
+def test_a_set_is_heard_in_the_noise_of_another() -> None:
+    """A hundredth of the power of speech in its pauses, and nothing where both have as much."""
+    plain = burst()
+    noisy = plain + 0.01 * torch.randn(len(plain), generator=torch.Generator().manual_seed(1))
+    made = resembling(one(plain), one(noisy))[0]
+    speech, pause = made.view(2, -1).square().mean(1).tolist()
+    assert pause / speech == pytest.approx(0.01, rel=0.2)
+    again = resembling(one(noisy), one(noisy))[0].view(2, -1).square().mean(1).tolist()
+    assert again[1] / again[0] == pytest.approx(0.01, rel=0.2), "not twice"
 
 
 def test_a_clip_is_disturbed_alike_whatever_set_it_is_in() -> None:
