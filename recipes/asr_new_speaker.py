@@ -127,7 +127,7 @@ def main(config: Config) -> Report:
     for start, seconds in product(starts, config.seconds):
         for session in start.sessions:
             test, enrolled = _clips(start.model, session.test), _enrolled(config, start.model, session, seconds)
-            advice[session.speaker, seconds] = _advice(config, start.model, start.source, enrolled)
+            advice[session.speaker, seconds] = _advice(config, start, enrolled)
             for method in _methods(config.methods, advice[session.speaker, seconds]):
                 name = f"{session.speaker}_{method}_{seconds:g}s"
                 adapted, facts = _adapted(config, start.model, enrolled, start.replay, name, method)
@@ -272,14 +272,20 @@ def _enrolled(config: Config, model: ctc.MultilingualCTC, session: Session, seco
     return found
 
 
-def _advice(config: Config, model: ctc.MultilingualCTC, source: Clips | None, enrolled: Examples) -> Method:
+def _advice(config: Config, start: Start, enrolled: Examples) -> Method:
     """What auto stands for; said aloud where auto was asked for."""
     seconds = sum(enrolled.clips.lengths) / enrolled.clips.sample_rate
-    far = distance(model, source, enrolled.clips) if source else None
-    advice = for_voice(seconds, far, replay=config.replay)
+    far = distance(start.model, start.source, enrolled.clips) if start.source else None
+    advice = for_voice(seconds, far, replay=config.replay, covered=_covered(start.replay, enrolled))
     if "auto" in config.methods:
         print(f"{enrolled.clips.utterances[0].speaker}, {seconds:.0f} s: {advice}", file=sys.stderr)
     return cast(Method, advice.method)
+
+
+def _covered(replay: Examples | None, enrolled: Examples) -> float:
+    """The share of a closed list's texts that are enrolled; 1 in running speech, and where no list is known."""
+    texts = [u.text for u in replay.clips.utterances] if replay else []
+    return len(set(enrolled.targets)) / len(set(texts)) if texts and is_word_list(texts) else 1.0
 
 
 def _methods(asked: Sequence[Method | Literal["auto"]], advice: Method) -> list[Method]:

@@ -35,6 +35,7 @@ def test_beside_the_old_voices_the_input_layers_are_free() -> None:
     assert {for_voice(seconds, far, replay=True).method for seconds in (2, 30, 300) for far in (0.5, 1.9, None)} == {
         "input_layers"
     }
+    assert for_voice(2, 0.5, replay=True, covered=2 / 40).method == "unadapted"
 
 
 @pytest.mark.parametrize(
