@@ -2,8 +2,8 @@
 
 Seven ways, between what bounds them: the source alone below and the target's own labels above. All begin with the same
 network, trained on the source, and have as many updates. Feature mapping makes the source's examples look like the
-target's by moments; where that is a matter of course, as of recordings through a line, the ways that go on with the
-source's labels do so on these. Which of them to keep is chosen by a rule that sees no label
+target's without training; where that is a matter of course, as of recordings through a line, the ways that go on with
+the source's labels do so on these. Which of them to keep is chosen by a rule that sees no label
 of the target.
 """
 
@@ -135,7 +135,7 @@ def adapt(
     if rule not in RULES:
         raise unknown_name("rule", rule, RULES)
     if method == "feature_mapping" or (shift.mapped_first and method in GO_ON):
-        shift = shift.mapped()
+        shift = shift.mapped
     seed_everything(seed)
     network = Network(copy.deepcopy(start), shift.width(start))
     streams, file = Streams(seed), folder / "best.safetensors"

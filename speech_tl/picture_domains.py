@@ -50,6 +50,7 @@ class PictureShift:
         _, channels, _, size = self.source["train"].pixels.shape
         return SmallCNN(self.classes, channels=channels, size=size)
 
+    @cached_property
     def mapped(self) -> Self:
         return replace(self, source={**self.source, "train": coloured(self.source["train"], self.target["train"])})
 

@@ -69,6 +69,7 @@ class Shift(Protocol):
 
     def untrained(self, *, seed: int) -> nn.Module: ...
 
+    @property
     def mapped(self) -> Self:
         """The same, the source's training examples brought to the target's by one mapping for all of them."""
         ...

@@ -68,6 +68,7 @@ class SpeechShift:
         check_clips(self.target, model, speed=self.settings.augmentation.fastest)
         return model
 
+    @cached_property
     def mapped(self) -> Self:
         """What all recordings of a side have in common is its microphone, its line, its band, its noise."""
         source = replace(self.source, train=resembling(self.source.train, self.target.train))

@@ -154,7 +154,7 @@ def surroundings(noises: Path | None, rooms: Path | None, *, rate: int, half: in
 
 
 @dataclass(frozen=True)
-class Levels:
+class _Levels:
     """Power by frequency, (TAPS / 2 + 1,), relative to the loudness of a clip's louder half."""
 
     quiet: Tensor
@@ -163,12 +163,12 @@ class Levels:
     """Of what is louder than these, the mean over clips."""
 
 
-def _levels(clips: Clips) -> Levels:
+def _levels(clips: Clips) -> _Levels:
     powers = [_quiet_and_loud(clips[at]) for at in range(len(clips))]
     quiet, loud = (torch.stack(each) for each in zip(*powers, strict=True))
     loudness = loud.sum(1, keepdim=True).clamp(min=1e-12)
     quiet, speech = quiet / loudness, ((loud - quiet).clamp(min=0) / loudness).mean(0)
-    return Levels(quiet, speech + 1e-6 * speech.max().clamp(min=1e-6))
+    return _Levels(quiet, speech + 1e-6 * speech.max().clamp(min=1e-6))
 
 
 def _quiet_and_loud(waveform: Tensor) -> tuple[Tensor, Tensor]:
