@@ -12,14 +12,14 @@ The settings of each method were chosen once, on the five Arabic validation spea
 leave-one-out on FSDD's five speakers with --replay (README has the command and all arms), 1,765 clips pooled, seed 0:
 utterance error 18.6 unadapted; with 2, 5, 10, 30, 60 s 13.9, 10.8, 7.7, 4.5 [3.6, 5.6], 2.7 by the input layers,
 15.5, 12.2, 10.1, 6.7, 3.9 held back, 17.9, 13.3, 10.5, 8.3, 6.9 by the output layers; known voices lose 0.7 points at
-most in the mean (LIN 0.9, LHUC 1.0). Four Arabic test speakers, 9.8 % unadapted: with 30 s 8.5 [6.1, 10.8] held back,
-9.2 free, 10.8 by the output layers; with 5 s 10.8, 14.6 and 13.8, all worse than leaving them alone. Other seeds are
-still to be run. Enrolled in 10 s of Mandarin, eight speakers of dspspeech20 have 43.8 % of their English wrong
-unadapted, 32.8 by the input layers held back (8 clips better, 1 worse), 45.3 by the output layers. With 30 s of half
-of the words, tested on the other half, no method gains: `theo` 4.4 unadapted, 4.0 (LHUC) to 8.0. Running speech,
-Mboshi's `martial` from a model of the other two, character error 64.7 unadapted: with 15, 30, 60, 300 s and --replay
-60.8, 59.4, 56.2, 53.3 by the input layers, 61.4, 59.0, 57.5, 54.4 held back, 64.2, 62.4, 61.2, 59.4 by the output
-layers; seed 0.
+most in the mean (LIN 0.9, LHUC 1.0). Four Arabic test speakers, --replay, 11.2 unadapted [8.2, 14.2]: with 2, 5, 30,
+60 s 15.0, 12.2, 9.0 [6.0, 11.8], 7.2 by the input layers, 13.2, 11.8, 9.0, 7.8 held back, 12.2, 10.5, 11.5, 8.5 by
+the output layers. Other seeds are still to be run. Enrolled in 10 s of Mandarin, eight speakers of dspspeech20 have
+43.8 % of their English wrong unadapted, 32.8 by the input layers held back (8 clips better, 1 worse), 45.3 by the
+output layers. With 30 s of half of FSDD's words, tested on the other half, no method gains: 11.6 unadapted [9.8,
+13.4], 12.1 by the input layers, 14.7 by the output layers (--unheard-texts). Running speech, Mboshi's `martial` from
+a model of the other two, character error 64.7 unadapted: with 15, 30, 60, 300 s and --replay 60.8, 59.4, 56.2, 53.3
+by the input layers, 61.4, 59.0, 57.5, 54.4 held back, 64.2, 62.4, 61.2, 59.4 by the output layers; seed 0.
 """
 
 import hashlib
