@@ -14,7 +14,7 @@ from speech_tl.data.clips import Clips
 from speech_tl.data.corpora import split_arguments
 from speech_tl.data.manifest import Utterance, check_languages, check_names, read
 from speech_tl.data.pronunciations import pronunciations
-from speech_tl.data.splits import Split, apart, is_word_list, joined, split, strangers, subset
+from speech_tl.data.splits import Split, apart, is_word_list, joined, split, subset, untested
 from speech_tl.data.text import Normaliser, normaliser
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.phonology.sounds import PHONES
@@ -55,15 +55,9 @@ class Language:
 
     def without(self, others: Iterable["Language"]) -> "Language":
         """Trained and chosen on nobody whom others test as a stranger, and on no sentence that they test."""
-        others = list(others)
-        strange = {speaker for other in others for speaker in strangers(other.split)}
-        tested = {u.text for other in others if other.split.task == "sentences" for u in other.test.utterances}
-
-        def kept(utterance: Utterance) -> bool:
-            return utterance.speaker not in strange and utterance.text not in tested
-
+        free = untested(other.split for other in others)
         train, valid = (
-            part.take([at for at, utterance in enumerate(part.utterances) if kept(utterance)])
+            part.take([at for at, utterance in enumerate(part.utterances) if free(utterance)])
             for part in (self.train, self.valid)
         )
         lost = len(self.train) + len(self.valid) - len(train) - len(valid)
@@ -71,7 +65,7 @@ class Language:
             return self
         note = f"{self.split.note}; {lost} clips dropped, of speakers (or namesakes) or texts tested in another corpus"
         own = self.split
-        own = replace(own, train=tuple(filter(kept, own.train)), valid=tuple(filter(kept, own.valid)), note=note)
+        own = replace(own, train=tuple(filter(free, own.train)), valid=tuple(filter(free, own.valid)), note=note)
         return replace(self, split=own, train=train, valid=valid)
 
 

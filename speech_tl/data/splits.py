@@ -7,7 +7,7 @@ run as JSON.
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -108,13 +108,11 @@ def joined(splits: Sequence[Split]) -> Split:
     """One language's corpora, each divided for itself, as one: whom and what one of them tests, none trains on."""
     if len(splits) == 1:
         return splits[0]
-    strange = {speaker for part in splits for speaker in strangers(part)}
-    sentences = [part for part in splits if part.task == "sentences"]
-    tested = {u.text for part in sentences for u in part.test}
+    free, sentences = untested(splits), any(part.task == "sentences" for part in splits)
     test = tuple(u for part in splits for u in part.test)
-    valid = tuple(u for part in splits for u in part.valid if u.speaker not in strange and u.text not in tested)
-    held = tested | {u.text for u in valid if sentences}
-    train = tuple(u for part in splits for u in part.train if u.speaker not in strange and u.text not in held)
+    valid = tuple(u for part in splits for u in part.valid if free(u))
+    held = {u.text for u in valid if sentences}
+    train = tuple(u for part in splits for u in part.train if free(u) and u.text not in held)
     notes = list(dict.fromkeys(part.note for part in splits))
     if dropped := sum(len(part.train) + len(part.valid) for part in splits) - len(train) - len(valid):
         notes.append(f"{dropped} dropped, of speakers (or namesakes) or texts tested in another corpus")
@@ -132,6 +130,14 @@ def apart(splits: Mapping[str, Split]) -> dict[str, Split]:
         note = f"{own.note}; {dropped} dropped, of speakers (or namesakes) tested in another language"
         found[code] = replace(own, train=train, valid=valid, note=note) if dropped else own
     return found
+
+
+def untested(splits: Iterable[Split]) -> Callable[[Utterance], bool]:
+    """Tells what may be trained on where these are tested: none of their strangers and none of their sentences."""
+    splits = list(splits)
+    strange = {speaker for split in splits for speaker in strangers(split)}
+    sentences = {u.text for split in splits if split.task == "sentences" for u in split.test}
+    return lambda utterance: utterance.speaker not in strange and utterance.text not in sentences
 
 
 def strangers(split: Split) -> set[str]:
