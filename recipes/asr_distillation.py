@@ -132,6 +132,7 @@ def _learned(config: Config, teacher: ctc.MultilingualCTC, data: Mapping[str, La
         augmentation=augmentation,
         augment_after=after,
         temperature=config.temperature,
+        draws=4,
         device=config.device,
     )
     return students.learn(

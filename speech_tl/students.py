@@ -2,7 +2,8 @@
 
 The student has the teacher's heads and hears every language at the same rate; frames of both fall on each other, so
 that the teacher's opinion of each frame can be its target beside the transcript (Hinton et al., 2015; for CTC Kurata &
-Audhkhasi, 2018), or the way in which the teacher places clips against each other (Park et al., 2019).
+Audhkhasi, 2018), or the way in which the teacher places clips against each other (Park et al., 2019). Both hear one and
+the same variation of a clip, a new one in every update (Beyer et al., 2022).
 """
 
 from collections.abc import Mapping
@@ -12,12 +13,14 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from speech_tl.acoustics import mask
 from speech_tl.data.batches import SpeechBatch
 from speech_tl.data.preparation import Language
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.models.ctc import MultilingualCTC
 from speech_tl.models.ctc_config import PHONE_HEAD, MultilingualCTCConfig
 from speech_tl.models.encoder import from_size
+from speech_tl.models.language_heads import runs_of
 from speech_tl.systems import Settings, System, train
 from speech_tl.training.loop import Plan
 from speech_tl.training.run import Terms
@@ -87,7 +90,9 @@ def learn(
     if method not in METHODS:
         raise unknown_name("method", method, METHODS)
     own = student(teacher, size, seed=seed, phones=any(language.pronunciations for language in data.values()))
-    penalties = None if method == "alone" else _taught(teacher, method, temperature=temperature, weight=weight)
+    penalties = (
+        None if method == "alone" else _taught(teacher, method, settings, temperature=temperature, weight=weight)
+    )
     return train(
         method,
         own,
@@ -101,28 +106,34 @@ def learn(
     )
 
 
-def _taught(teacher: MultilingualCTC, method: Method, *, temperature: float, weight: float) -> Terms:
-    """What the teacher adds to the loss, on the clips as they are."""
+def _taught(
+    teacher: MultilingualCTC, method: Method, settings: Settings, *, temperature: float, weight: float
+) -> Terms:
+    """What the teacher adds to the loss."""
     still = clone(teacher)
 
-    def terms(model: MultilingualCTC, batch: SpeechBatch, _progress: float) -> dict[str, Tensor]:
+    def terms(model: MultilingualCTC, batch: SpeechBatch, progress: float) -> dict[str, Tensor]:
         still.to(batch.audio.device)  # type: ignore[arg-type]
-        said, frames, states = _heard(model, batch)
+        augmentation = settings.augmentation if progress >= settings.augment_after else None
+        rate = model.sample_rate(batch.languages[0])
+        heard = model.encoder.features(batch.audio, batch.audio_lengths, rate, augmentation=augmentation)
+        own, frames = model.hidden_of(*heard, batch.languages)
         with torch.no_grad():
-            wanted, _, theirs = _heard(still, batch)
+            theirs, _ = still.hidden_of(*heard, batch.languages)
         if method == "soft_targets":
-            return {"soft_targets": weight * soft_targets(said, wanted, frames, temperature=temperature)}
+            each = [
+                soft_targets(model.head(code)(own[-1][rows]), still.head(code)(theirs[-1][rows]), frames[rows],
+                             temperature=temperature) * frames[rows].sum() / frames.sum()
+                for code, rows in runs_of(batch.languages)
+            ]  # fmt: skip
+            return {"soft_targets": weight * torch.stack(each).sum()}
         if len(batch) < 2:
-            return {"relational": 0 * states.sum()}  # every process names the same losses
-        return {"relational": weight * relational(states, theirs)}
+            return {"relational": 0 * own[-1].sum()}  # every process names the same losses
+        return {"relational": weight * relational(*(_pooled(hidden[-1], frames) for hidden in (own, theirs)))}
 
     return terms
 
 
-def _heard(model: MultilingualCTC, batch: SpeechBatch) -> tuple[Tensor, Tensor, Tensor]:
-    """Scores (B, T, V) of the batch's head, frames (B,), and the last states, averaged over time (B, D)."""
-    hidden, frames = model.hidden(batch.audio, batch.audio_lengths, batch.language)
-    last = hidden[-1]
-    inside = (torch.arange(last.shape[1], device=last.device) < frames[:, None])[..., None]
-    pooled = (last * inside).sum(1) / frames[:, None].clamp(min=1)
-    return model.head(batch.language)(last), frames, pooled
+def _pooled(states: Tensor, frames: Tensor) -> Tensor:
+    """(B, T, D), frames (B,) -> their mean over time, (B, D)."""
+    return (states * mask(frames, states.shape[1])[..., None]).sum(1) / frames[:, None].clamp(min=1)

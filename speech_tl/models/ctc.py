@@ -158,15 +158,21 @@ class MultilingualCTC(PreTrainedModel):
         Args:
             languages: of all, or of each utterance; of one column and one sampling rate.
         """
+        first = languages if isinstance(languages, str) else languages[0]
+        encoder, rate = self.column(first).encoder, self.sample_rate(first)
+        features, lengths = encoder.features(audio, samples, rate, augmentation=augmentation, warp=warp)
+        masked = augmentation is not None and augmentation.time_mask > 0
+        return self.hidden_of(features, lengths, languages, masked=masked)
+
+    def hidden_of(
+        self, features: Tensor, lengths: Tensor, languages: str | Sequence[str], *, masked: bool = False
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        """features: (B, T, F), lengths: (B,) -> as `hidden`, of what its encoder reads (`SpeechEncoder.features`)."""
         runs = [(languages, slice(None))] if isinstance(languages, str) else runs_of(languages)
-        column, rate = self.column(runs[0][0]), self.sample_rate(runs[0][0])
+        column, rows = self.column(runs[0][0]), [where for _, where in runs]
         depths = zip(*(column.head(language).adapters for language, _ in runs), strict=True)
-        rows = [where for _, where in runs]
         own = [partial(each_its_own, adapters=adapters, rows=rows) for adapters in depths]
-        heard: tuple[tuple[Tensor, ...], Tensor] = column.encoder(
-            audio, samples, rate, augmentation=augmentation, warp=warp, adapters=own
-        )
-        return heard
+        return column.encoder.encode(features, lengths, masked=masked, adapters=own)
 
     def log_probabilities(
         self, audio: Tensor, samples: Tensor, language: str, *, warp: Tensor | None = None

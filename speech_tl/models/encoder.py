@@ -233,19 +233,13 @@ class SpeechEncoder(nn.Module):
         *,
         augmentation: Augmentation | None = None,
         warp: Tensor | None = None,
-        adapters: Sequence[Callable[[Tensor], Tensor]] = (),
     ) -> tuple[tuple[Tensor, ...], Tensor]:
         """audio: (B, N) at `rate` Hz, samples: (B,), warp: (B,) -> one (B, T, D) per depth, lengths (B,).
 
         The first is what enters the first block, the last what leaves the encoder.
-
-        Args:
-            adapters: what the output of each block passes through, bottom first; nothing if none.
         """
         features, lengths = self.features(audio, samples, rate, augmentation=augmentation, warp=warp)
-        masked = augmentation is not None and augmentation.time_mask > 0
-        with through(self.blocks if adapters else (), adapters):
-            return self.encode(features, lengths, masked=masked)
+        return self.encode(features, lengths, masked=augmentation is not None and augmentation.time_mask > 0)
 
     def features(
         self,
@@ -268,11 +262,19 @@ class SpeechEncoder(nn.Module):
             features = nn.functional.pad(features, (0, 0, 0, self.least_frames - features.shape[1]))
         return features, lengths.clamp(min=self.least_frames)
 
-    def encode(self, features: Tensor, lengths: Tensor, *, masked: bool = False) -> tuple[tuple[Tensor, ...], Tensor]:
+    def encode(
+        self,
+        features: Tensor,
+        lengths: Tensor,
+        *,
+        masked: bool = False,
+        adapters: Sequence[Callable[[Tensor], Tensor]] = (),
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
         """features: (B, T, F), lengths: (B,) -> as `forward`; for who changes what the body reads.
 
         Args:
             masked: whether Wav2Vec2's family, in training, hides stretches of what its convolutions give.
+            adapters: what the output of each block passes through, bottom first; nothing if none.
         """
         config = self.body.config
         if hasattr(config, "apply_spec_augment"):
@@ -284,11 +286,12 @@ class SpeechEncoder(nn.Module):
                 least = (least + 1) * config.inputs_to_logits_ratio
             behind = (0, max(0, least - features.shape[1]))
             features = nn.functional.pad(features, behind if features.dim() == 2 else (0, 0, *behind))
-        output = self.body(
-            **{self.family.argument: features},
-            attention_mask=mask(lengths, features.shape[1]).long(),
-            output_hidden_states=True,
-        )
+        with through(self.blocks if adapters else (), adapters):
+            output = self.body(
+                **{self.family.argument: features},
+                attention_mask=mask(lengths, features.shape[1]).long(),
+                output_hidden_states=True,
+            )
         return (*output.hidden_states[:-1], output.last_hidden_state), self._shorten(lengths)
 
     @property
