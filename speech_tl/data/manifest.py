@@ -108,7 +108,8 @@ def _rows(source: str, cache: Path | None) -> Iterator[Row]:
         in_release = path.suffix == ".tsv" and not path.stem.startswith("metadata") and (path.parent / "clips").is_dir()
         return readers.common_voice_file(path) if in_release else readers.metadata(path)
     if not path.is_dir():
-        raise InputError(f"{source}: no such folder; expected a corpus folder or hub:NAME:CONFIG")
+        found = "a file, and not one of rows (.csv, .tsv, .jsonl)" if path.exists() else "no such folder"
+        raise InputError(f"{source}: {found}; expected a corpus folder or hub:NAME:CONFIG")
     for name in readers.METADATA:
         if (path / name).is_file():
             return readers.metadata(path / name)

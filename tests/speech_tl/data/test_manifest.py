@@ -167,6 +167,9 @@ def test_what_is_no_corpus_is_refused(tmp_path: Path) -> None:
         manifest.read(tmp_path)
     with pytest.raises(InputError, match="no such folder"):
         manifest.read(tmp_path / "absent")
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(InputError, match=r"notes\.txt: a file, and not one of rows"):
+        manifest.read(tmp_path / "notes.txt")
     (tmp_path / "metadata.csv").write_text("file_name,text,language,speaker_id\n")
     with pytest.raises(InputError, match="a header and no rows; expected"):
         manifest.read(tmp_path)
