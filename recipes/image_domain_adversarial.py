@@ -112,7 +112,9 @@ def _mnist_m(config: Config) -> PictureShift:
     plain = {"train": part(0, most), "valid": part(2 * most, valid), "test": test}
     behind = {"train": part(most, most), "valid": part(2 * most + valid, valid), "test": test}
     target = {
-        name: picture_domains.blended(own, photographs["test" if name == "test" else "train"], seed=config.seed)
+        name: picture_domains.blended(
+            own, photographs["test" if name == "test" else "train"], seed=config.seed + (name == "valid")
+        )
         for name, own in behind.items()
     }
     return PictureShift("mnist_to_mnist_m", {name: images.coloured(own) for name, own in plain.items()}, target)

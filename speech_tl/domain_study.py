@@ -85,7 +85,7 @@ def study(
         )
         error = found[method].target.rows(system="")[0][shift.measure]
         print(f"{method}: target {COUNTED[shift.measure].lower()} {error:.1f} %", file=sys.stderr, flush=True)
-    selected = chosen_by(rule, found)
+    selected = chosen_by(rule, found, measure=shift.measure)
     notes = (
         f"Chosen by {rule}, said before the run: {selected}.",
         warning(shift.name, found, measure=shift.measure),
@@ -138,10 +138,13 @@ def tables(
 
     rows = [row(own, method, "") for method, own in found.items()]
     free = {method: error for method, error in errors.items() if method != "target_supervised"}
-    own = chosen_by(rule, found)
+    own = chosen_by(rule, found, measure=measure)
     rows.append(row(found[own], "selected", f"{rule}: {own}"))
     best = min(free, key=lambda method: free[method])
-    choices: list[tuple[str, Method]] = [*((each, chosen_by(each, found)) for each in RULES), ("oracle", best)]
+    choices: list[tuple[str, Method]] = [
+        *((each, chosen_by(each, found, measure=measure)) for each in RULES),
+        ("oracle", best),
+    ]
     rules = [
         {"case": case, "seed": seed, "rule": name, "chose": chosen, "target_error": errors[chosen],
          "regret": errors[chosen] - errors[best], "harm": errors[chosen] - high if high is not None else None}

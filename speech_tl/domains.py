@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from speech_tl.errors import unknown_name
-from speech_tl.results import Evaluation
+from speech_tl.metrics import Errors, character_errors, utterance_errors
+from speech_tl.results import Evaluation, Measure
 from speech_tl.shifts import SIDES, Look, PairBatch, PairBatches, Shift, Side
 from speech_tl.training.checkpoint import load_state, save_state
 from speech_tl.training.loop import Plan, fit
@@ -28,7 +29,13 @@ from speech_tl.transfer.adversarial import DomainClassifier, domain_loss, foolin
 from speech_tl.transfer.discrepancy import coral, mmd
 from speech_tl.transfer.distance import proxy_a_distance
 from speech_tl.transfer.reweighting import weights
-from speech_tl.transfer.selection import entropy, evenly, mutual_information, soft_neighbourhood_density
+from speech_tl.transfer.selection import (
+    agreement,
+    entropy,
+    evenly,
+    mutual_information,
+    soft_neighbourhood_density,
+)
 
 Method = Literal[
     "source_only",
@@ -42,7 +49,7 @@ Method = Literal[
     "target_supervised",
 ]
 METHODS: tuple[Method, ...] = get_args(Method)
-Rule = Literal["mutual_information", "soft_neighbourhood_density", "entropy", "source_risk"]
+Rule = Literal["agreement", "mutual_information", "soft_neighbourhood_density", "entropy", "source_risk"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 BOUNDS: tuple[Method, ...] = ("source_only", "target_supervised")
 GO_ON: tuple[Method, ...] = ("dann", "coral", "mmd", "reweighting", "self_training")
@@ -75,8 +82,10 @@ class Adapted:
     source: Evaluation
     """Also by ADDA, which trains the network for the target alone."""
     target: Evaluation
+    answers: tuple[str, ...]
+    """What it says of the target's validation examples, by which `agreement` chooses."""
     scores: Mapping[Rule, float]
-    """Rule of choice -> how good it finds this network on unlabelled target examples, the higher the better."""
+    """Every other rule -> how good it finds this network on unlabelled target examples, the higher the better."""
     looks: Mapping[Side, Look]
     a_distance: float
     """Between the validation examples of both sides."""
@@ -90,7 +99,8 @@ SCORES: Mapping[Rule, Callable[[Shift, nn.Module, Look], float]] = {
     "entropy": lambda shift, body, target: -entropy(target.chances),
     "source_risk": lambda shift, body, target: -shift.test(body, "source", "valid").cer,
 }
-"""How good a network is, by what is seen of the target's validation examples; the higher the better."""
+"""How good a network is, by what it alone makes of the target's validation examples; the higher the better."""
+ERRORS: Mapping[Measure, Callable[[str, str], Errors]] = {"utterance_error": utterance_errors, "cer": character_errors}
 
 
 def started(
@@ -125,7 +135,8 @@ def adapt(
     """Goes on from `start` by one method and tests on both sides.
 
     Args:
-        rule: keeps the best of the network's validations, by unlabelled target examples; the bounds keep the last.
+        rule: keeps the best of the network's validations, by unlabelled target examples, which agreement with other
+            methods leaves to mutual information; the bounds keep the last.
 
     Raises:
         InputError: a method or a rule that there is not.
@@ -154,7 +165,7 @@ def adapt(
         plan=plan,
         out=folder,
         streams=streams,
-        validate=partial(_validation, shift, rule) if chosen else None,
+        validate=partial(_validation, shift, "mutual_information" if rule == "agreement" else rule) if chosen else None,
         on_best=(lambda best: save_state(file, best.state_dict())) if chosen else None,
         rates=rates,
         resume=resume,
@@ -166,8 +177,10 @@ def adapt(
     body = network.body
     source, target = (shift.test(body, side, "test") for side in SIDES)
     looks = {side: shift.look(body, side) for side in SIDES}
-    scores = {each: SCORES[each](shift, body, looks["target"]) for each in RULES}
-    return Adapted(method, body, source, target, scores, looks, distance(looks, seed=seed), history.train_seconds)
+    answers = tuple(result.hypothesis for result in shift.test(body, "target", "valid").results)
+    scores = {name: score(shift, body, looks["target"]) for name, score in SCORES.items()}
+    apart = distance(looks, seed=seed)
+    return Adapted(method, body, source, target, answers, scores, looks, apart, history.train_seconds)
 
 
 def pooled(parts: Sequence[Adapted]) -> Adapted:
@@ -177,6 +190,7 @@ def pooled(parts: Sequence[Adapted]) -> Adapted:
         first,
         source=sum((own.source for own in parts[1:]), first.source),
         target=sum((own.target for own in parts[1:]), first.target),
+        answers=tuple(answer for own in parts for answer in own.answers),
         scores={rule: fmean(own.scores[rule] for own in parts) for rule in first.scores},
         a_distance=fmean(own.a_distance for own in parts),
         seconds=sum(own.seconds for own in parts),
@@ -195,8 +209,11 @@ def distance(looks: Mapping[Side, Look], *, seed: int) -> float:
     )
 
 
-def chosen_by(rule: Rule, found: Mapping[Method, Adapted]) -> Method:
+def chosen_by(rule: Rule, found: Mapping[Method, Adapted], *, measure: Measure) -> Method:
     """The method that a rule prefers, the one with the target's labels left out.
+
+    Args:
+        measure: by which answers are compared.
 
     Raises:
         InputError: a rule that there is not.
@@ -204,7 +221,18 @@ def chosen_by(rule: Rule, found: Mapping[Method, Adapted]) -> Method:
     if rule not in RULES:
         raise unknown_name("rule", rule, RULES)
     candidates = {method: own for method, own in found.items() if method != "target_supervised"}
-    return max(candidates, key=lambda method: candidates[method].scores[rule])
+    if rule == "agreement":
+        answers = [own.answers for own in candidates.values()]
+        apart = [[_difference(other, own, measure) for other in answers] for own in answers]
+        liked = dict(zip(candidates, agreement(apart), strict=True))
+    else:
+        liked = {method: own.scores[rule] for method, own in candidates.items()}
+    return max(liked, key=lambda method: liked[method])
+
+
+def _difference(answers: Sequence[str], others: Sequence[str], measure: Measure) -> float:
+    """Errors (%) of one network's answers, were another's the truth."""
+    return sum(map(ERRORS[measure], others, answers), Errors()).rate
 
 
 def _validation(shift: Shift, rule: Rule, network: Network) -> float:
@@ -244,12 +272,14 @@ def _terms(shift: Shift, method: Method, start: nn.Module) -> Callable[[Network,
 
 
 def _pseudo_labels(shift: Shift, body: nn.Module, batch: Any, progress: float) -> Tensor:
-    """What the network says of an example as it is, where it is sure, holds for the example varied too.
+    """What the network says of an example as it is, and whole, where it is sure, holds for the example varied too.
 
     Self-training with consistency under augmentation (Sohn et al., "FixMatch", 2020), its bar lowered on the way.
     """
+    body.train(False)
     with torch.no_grad():
         said, confidence = shift.believed(shift.read(body, batch, varied=False), batch)
+    body.train()
     sure = confidence >= SURE[0] + progress * (SURE[1] - SURE[0])
     return (shift.losses(shift.read(body, batch, varied=True), said) * sure).mean()
 

@@ -1,5 +1,7 @@
 """Which model to keep when the target has no labels: rules that look at its predictions and features alone."""
 
+from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -26,6 +28,19 @@ def mutual_information(probabilities: Tensor) -> float:
     the target's classes being about as frequent as each other. probabilities: (N, C).
     """
     return entropy(probabilities.mean(0, keepdim=True)) - entropy(probabilities)
+
+
+def agreement(apart: Sequence[Sequence[float]]) -> list[float]:
+    """Minus the mean distance of each candidate's answers from those of the others, the higher the better.
+
+    Candidates err in ways of their own, so that who is nearest to all of them errs least; one that is sure of the
+    wrong things is alone with them, where its certainty would convince every other rule. Hu et al. (2024, EnsV) choose
+    by the nearness to the mean prediction; between transcripts, which have no mean, the medoid takes its place.
+
+    Args:
+        apart: (M, M), how far the answers of two candidates lie from each other.
+    """
+    return [-fmean([*row[:at], *row[at + 1 :]] or [0.0]) for at, row in enumerate(apart)]
 
 
 def soft_neighbourhood_density(probabilities: Tensor, *, temperature: float = 0.05, most: int = 2000) -> float:
