@@ -71,7 +71,7 @@ def main(config: Config) -> Report:
     began = time.monotonic()
     chosen(config.device)
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
-    flags.check_named(methods=config.methods)
+    flags.check_named(methods=config.methods, data=config.data)
     if config.weight <= 0 or config.soft <= 0:
         raise InputError(f"--weight {config.weight:g} --soft {config.soft:g}: expected numbers above 0")
 

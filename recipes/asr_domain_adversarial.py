@@ -34,7 +34,7 @@ from speech_tl import flags, speech_domains
 from speech_tl.data import splits
 from speech_tl.data.clips import Clips
 from speech_tl.data.disturbance import joined, surroundings, telephone
-from speech_tl.data.manifest import read
+from speech_tl.data.manifest import check_names, read
 from speech_tl.data.preparation import Division, Language, prepare
 from speech_tl.device import chosen, leads
 from speech_tl.domain_study import CAPTIONS, study
@@ -186,6 +186,9 @@ def _sides(config: Config, language: Language) -> tuple[Language, list[Language]
 
 def _apart(source: Language, targets: list[Language]) -> tuple[Language, list[Language]]:
     """Two corpora: whom and what one of them tests, the other does not train on."""
+    for target in targets:
+        check_names(u for side in (source, target) for part in (side.train, side.valid, side.test)
+                    for u in part.utterances)  # fmt: skip
     ours, theirs = source.without(targets), [target.without([source]) for target in targets]
     for name, side in (("source", ours), *(("target", each) for each in theirs)):
         if not (len(side.train) and len(side.valid)):
@@ -225,7 +228,7 @@ def _corpus(config: Config, language: Language, tested: tuple[str, ...]) -> Lang
     """
     code = language.code
     rates = {code: language.train.sample_rate}
-    division = Division(hold_out_speakers=tested)
+    division = Division(hold_out_speakers=tested, known_speakers=config.known_speakers)
     target = prepare(config.target, languages=(code,), division=division, sample_rates=rates, seed=config.seed)[code]
     words = {word for u in language.train.utterances for word in u.text.split()}
     train, valid, test = (_of_words(clips, words) for clips in (target.train, target.valid, target.test))

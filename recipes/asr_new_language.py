@@ -25,7 +25,7 @@ FSDD and Arabic together rise from 6.2 to 6.8 (seed 0).
 import sys
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, cast
@@ -39,7 +39,7 @@ from speech_tl.data.manifest import read
 from speech_tl.data.preparation import Division, Language, prepare
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
-from speech_tl.evaluate import Evaluation, division_of, evaluate, heard_by, splits_of
+from speech_tl.evaluate import Evaluation, division_of, evaluate, heard_by, sentences_heard_by, splits_of
 from speech_tl.languages import Method
 from speech_tl.models import ctc
 from speech_tl.recommendation import distance, for_language
@@ -97,8 +97,12 @@ def main(config: Config) -> Report:
     chosen(config.device)
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
     flags.check_named(methods=config.methods)
+    flags.check_named(data=config.data)
     if config.train_minutes and config.train_speakers:
         raise InputError("--train-minutes and --train-speakers are two ways to say how much: give one of them")
+
+    if config.steps < 2:
+        raise InputError(f"--steps {config.steps}: expected 2 or more, some of which warm up a new head")
 
     # Model
     model = ctc.load(config.checkpoint, device=chosen(config.device))
@@ -109,6 +113,7 @@ def main(config: Config) -> Report:
     flags.check_phones(config.phones, model, where=config.checkpoint)
     amounts = _amounts(config, model)
     source = _source(config, model, but=next(iter(amounts.values())).code)
+    amounts = _distinct({name: language.without(source.values()) for name, language in amounts.items()})
     _check_strangers(config, model, next(iter(amounts.values())))
     known = _heard(model, source.values())
     print("\n".join(each.description for each in amounts.values()), file=sys.stderr)
@@ -176,8 +181,9 @@ def _cell(
     if method == "unadapted":
         return facts(_heard(model, [language]), known, known, trained_parameters=0, cpu_seconds=0.0)
     if method == "fixed_features":
+        began = time.process_time()
         after = fixed_features(model, language, rate=language.train.sample_rate)
-        return facts(after, known, known, trained_parameters=0, cpu_seconds=0.0)
+        return facts(after, known, known, trained_parameters=0, cpu_seconds=time.process_time() - began)
     folder = config.out / name
     old = None if method == "scratch" else splits_of(config.checkpoint)
     splits.save({language.code: language.split}, folder / ctc.SPLITS, beside=old)
@@ -223,11 +229,26 @@ def _amounts(config: Config, model: ctc.MultilingualCTC) -> dict[str, Language]:
         if "progressive" in config.methods:
             raise InputError(f"{config.checkpoint} knows {first.code}, which needs no column: leave out progressive")
         _check_untrained(first.test, heard_by(config.checkpoint, [first.code]), config.checkpoint)
+        heard = sentences_heard_by(config.checkpoint, first.code)
+        amounts = {name: _unread(language, heard) for name, language in amounts.items()}
     elif "unadapted" in config.methods:
         raise InputError(f"{config.checkpoint} does not know {first.code}, unadapted would say nothing: leave it out")
     if "fixed_features" in config.methods and first.split.task != "words":
         raise InputError(f"fixed_features tells whole words apart, and these are {first.split.task}: leave it out")
     return amounts
+
+
+def _unread(language: Language, heard: Collection[str]) -> Language:
+    """Tested on none of the sentences that were heard, from whomever."""
+    kept = [at for at, u in enumerate(language.test.utterances) if splits.digest(u.text) not in heard]
+    lost = len(language.test) - len(kept)
+    if not lost:
+        return language
+    if not kept:
+        raise InputError(f"the checkpoint learned all {lost} sentences that {language.code} tests: give others")
+    own, test = language.split, language.test.take(kept)
+    note = f"{own.note}; {lost} test clips dropped, the checkpoint learned their sentences"
+    return replace(language, test=test, split=replace(own, test=tuple(test.utterances), note=note))
 
 
 def _check_strangers(config: Config, model: ctc.MultilingualCTC, language: Language) -> None:
@@ -239,6 +260,20 @@ def _check_strangers(config: Config, model: ctc.MultilingualCTC, language: Langu
             f"{config.checkpoint} learned from {', '.join(known)} in another language, whom {language.code} tests as "
             "new voices: divide the recordings as its run did, or test others with --test-speakers"
         )
+
+
+def _distinct(amounts: Mapping[str, Language]) -> dict[str, Language]:
+    """One of those amounts that come to the same clips."""
+    found: dict[str, Language] = {}
+    for name, language in amounts.items():
+        if not len(language.train):
+            raise InputError(f"{name}: every clip is of a speaker whom --source tests as a stranger; give others")
+        twin = next((n for n, own in found.items() if own.train.utterances == language.train.utterances), None)
+        if twin is None:
+            found[name] = language
+        else:
+            print(f"{name} is all there is, as {twin} is: left out", file=sys.stderr)
+    return found
 
 
 def _check_untrained(test: Clips, heard: Collection[str], checkpoint: Path) -> None:

@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal, cast
+from urllib.parse import quote
 
 from speech_tl import flags, newcomers, speakers
 from speech_tl.curves import CAPTIONS, Cell, advised, pictures, tables
@@ -105,7 +106,7 @@ def main(config: Config) -> Report:
     began = time.monotonic()
     chosen(config.device)
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
-    flags.check_named(methods=config.methods, checkpoint=config.checkpoint)
+    flags.check_named(methods=config.methods, checkpoint=config.checkpoint, data=config.data)
     if not config.seconds or min(config.seconds) <= 0:
         raise InputError(f"--seconds {' '.join(map(str, config.seconds))}: expected numbers above 0")
     if config.replay and not config.source:
@@ -129,7 +130,7 @@ def main(config: Config) -> Report:
             test, enrolled = _clips(start.model, session.test), _enrolled(config, start.model, session, seconds)
             advice[session.speaker, seconds] = _advice(config, start, enrolled)
             for method in _methods(config.methods, advice[session.speaker, seconds]):
-                name = f"{session.speaker}_{method}_{seconds:g}s"
+                name = f"{quote(session.speaker, safe=' ')}_{method}_{seconds:g}s"  # an id may hold a path
                 adapted, facts = _adapted(config, start.model, enrolled, start.replay, name, method)
 
                 # Evaluate
@@ -285,7 +286,8 @@ def _advice(config: Config, start: Start, enrolled: Examples) -> Method:
 def _covered(replay: Examples | None, enrolled: Examples) -> float:
     """The share of a closed list's texts that are enrolled; 1 in running speech, and where no list is known."""
     texts = [u.text for u in replay.clips.utterances] if replay else []
-    return len(set(enrolled.targets)) / len(set(texts)) if texts and is_word_list(texts) else 1.0
+    listed = set(replay.targets) if replay and is_word_list(texts) else set()
+    return len(listed & set(enrolled.targets)) / len(listed) if listed else 1.0
 
 
 def _methods(asked: Sequence[Method | Literal["auto"]], advice: Method) -> list[Method]:

@@ -84,6 +84,8 @@ def main(config: Config) -> Report:
     alone("asr_second_task")
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
     flags.check_named(seeds=config.seeds, methods=config.methods, first=config.first)
+    if config.examples is not None and config.examples < 1:
+        raise InputError(f"--examples {config.examples}: expected 1 or more")
     steps, trial = (8, 2) if config.tiny else (config.steps, config.trial)
     search = Search(config.modules, config.active, config.population, trial)
     if "pathnet" in config.methods and steps < 2 * trial:

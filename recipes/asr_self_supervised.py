@@ -22,13 +22,15 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
+import torch
+
 from speech_tl import figures, flags
 from speech_tl.data import splits
 from speech_tl.data.preparation import Language
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
 from speech_tl.models.ctc import SPLITS
-from speech_tl.pretraining import MaskedPrediction, Pretrained, few_labels, pretrain
+from speech_tl.pretraining import MaskedPrediction, Pretrained, few_labels, pretrain, wordless_batches
 from speech_tl.report import Report, finish
 from speech_tl.results import CAPTIONS, tables
 from speech_tl.systems import System, train, untrained
@@ -83,6 +85,7 @@ def main(config: Config) -> Report:
         MaskedPrediction, language=code, codebook=config.codebook, share=config.masked_share, seed=config.seed
     )
     task(fresh())  # refused before anything is trained
+    wordless_batches(whole.train, code, settings, generator=torch.Generator())  # as is a clip longer than a batch
 
     # Transfer and train
     plan = flags.plan(config)

@@ -29,7 +29,7 @@ from speech_tl import flags, images
 from speech_tl.augmentation import AS_RECORDED
 from speech_tl.curves import CAPTIONS, Network, layer_pictures, layer_tables
 from speech_tl.device import chosen
-from speech_tl.errors import unknown_name
+from speech_tl.errors import InputError, unknown_name
 from speech_tl.report import Report, finish
 from speech_tl.systems import Settings, fit_short_clips
 from speech_tl.tasks import NEAR, Classes, Task, Words, other_corpora, picture_halves, quarter, words_of
@@ -74,6 +74,8 @@ def main(config: Config) -> Report | None:
     began = time.monotonic()
     chosen(config.device)
     flags.check_named(source=config.source, treatments=config.treatments, sides=config.sides)
+    if config.examples is not None and config.examples < 1:
+        raise InputError(f"--examples {config.examples}: expected 1 or more")
 
     # Data
     pictures = images.holds_pictures(config.data)

@@ -210,6 +210,12 @@ def heard_by(checkpoint: Path, languages: Iterable[str]) -> frozenset[str]:
     return frozenset(key for train, valid, _ in parts for key in (*train, *valid))
 
 
+def sentences_heard_by(checkpoint: Path, language: str) -> frozenset[str]:
+    """Digests (`splits.digest`) of the sentences in a language that a checkpoint was trained or chosen on."""
+    file = splits_of(checkpoint)
+    return frozenset(split_files.stored(file).get(language, {}).get("sentences", ()) if file else ())
+
+
 def division_of(checkpoint: Path) -> Division:
     """Who was trained on and who was tested when this checkpoint was made.
 

@@ -98,11 +98,16 @@ def divided(
 
 
 def writable(utterances: Sequence[Utterance], model: MultilingualCTC, language: str) -> Utterances:
-    """Texts, normalised already, that the language's head cannot write are left out and shown.
+    """Texts, normalised already, that the language's head cannot write are left out and shown, and empty ones counted.
 
     Raises:
         InputError: it can write none of them.
     """
+    if empty := sum(not u.text for u in utterances):
+        print(f"{empty} clips are left out, of whose text nothing is left when normalised", file=sys.stderr)
+    utterances = [u for u in utterances if u.text]
+    if not utterances:
+        raise InputError(f"no clip of {language} has a transcript of which something is left when normalised")
     missing = {u.key: model.units(language).missing(u.text) for u in utterances}
     if strange := sorted({symbol for symbols in missing.values() for symbol in symbols}):
         count = sum(map(bool, missing.values()))

@@ -140,18 +140,12 @@ def pretrain(
     seed_everything(seed)
     streams = Streams(seed)
     longest = int(settings.batch_seconds * train.sample_rate)
-    order = GroupBatches(
-        {task.language: train.lengths},
-        max_total=longest,
-        max_items=settings.batch_clips,
-        temperature=settings.temperature,
-        generator=streams.generator("batches"),
-    )
+    batches = wordless_batches(train, task.language, settings, generator=streams.generator("batches"))
     held = partial(_wordless(valid, task.language).in_order, max_total=longest, max_items=settings.batch_clips)
     best = folder / "best.safetensors"
     history = fit(
         task,
-        SpeechBatches({task.language: _wordless(train, task.language)}, order),
+        batches,
         _terms,
         plan=plan,
         out=folder,
@@ -164,6 +158,22 @@ def pretrain(
     task.load_state_dict(load_state(best))
     task.train(False)
     return Pretrained(history, *_found(task, held, seed=seed))
+
+
+def wordless_batches(clips: Clips, language: str, settings: Settings, *, generator: torch.Generator) -> SpeechBatches:
+    """The clips in endless batches, without their transcripts.
+
+    Raises:
+        InputError: a clip is longer than a whole batch.
+    """
+    order = GroupBatches(
+        {language: clips.lengths},
+        max_total=int(settings.batch_seconds * clips.sample_rate),
+        max_items=settings.batch_clips,
+        temperature=settings.temperature,
+        generator=generator,
+    )
+    return SpeechBatches({language: _wordless(clips, language)}, order)
 
 
 def _wordless(clips: Clips, language: str) -> Examples:

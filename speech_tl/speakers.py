@@ -7,6 +7,7 @@ weights (Li et al., 2018). What comes out is a small file of changes beside an u
 """
 
 import copy
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -120,9 +121,12 @@ def adapt(
     if method == "warp":
         encoder = own.column(language).encoder
         encoder.bins(enrolment.clips.sample_rate)  # refuses an encoder without a filterbank
+        began = time.process_time()
         said["warp"] = encoder.warp = best_warp(own, enrolment)
+        said |= {"trained_parameters": 1, "cpu_seconds": time.process_time() - began}
+    if method == "unadapted":
+        said |= {"trained_parameters": 0, "cpu_seconds": 0.0}
     if method in ("unadapted", "warp"):
-        said |= {"trained_parameters": int(method == "warp"), "cpu_seconds": 0.0}
         return own, changes.between(model, own, said)
     groups = layer_groups(own, language)
     chosen = layers.select(groups, way.layers)

@@ -64,6 +64,8 @@ class SpeechShift:
             if (clips := len(getattr(self._of(side), part))) < 2:
                 name = {"valid": "validation", "train": "training"}[part]
                 raise InputError(f"the {side} has {clips} {name} clips: expected 2, to {why}")
+        for side in SIDES:
+            self.batches(side, generator=torch.Generator())  # refuses a clip that is longer than a batch
         model = untrained({self.source.code: self.source}, self.settings, seed=seed)
         check_clips(self.target, model, speed=self.settings.augmentation.fastest)
         return model

@@ -177,8 +177,11 @@ def other_corpora(
             continue
         if not ("/" in source or ":" in source or Path(source).is_dir()):
             raise unknown_name("source", source, known, where=f"{flag} (or folders of recordings)")
-        found = prepare([source], sample_rates={"": sample_rate})
-        parts |= {f"{Path(source).name}_{code}": each.without([tested]) for code, each in found.items()}
+        found = {f"{Path(source).name}_{code}": own
+                 for code, own in prepare([source], sample_rates={"": sample_rate}).items()}  # fmt: skip
+        if twice := sorted(parts.keys() & found.keys()):
+            raise InputError(f"{flag} has {twice[0]} twice: folders need different names")
+        parts |= {name: own.without([tested]) for name, own in found.items()}
     return parts
 
 

@@ -4,6 +4,7 @@ What is random about a clip is drawn from its own key, whatever set it is part o
 """
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -131,7 +132,7 @@ def joined(clips: Clips, *, shortest: int, longest: int, seed: int) -> Clips:
 
 
 def surroundings(noises: Path | None, rooms: Path | None, *, rate: int, half: int, seed: int) -> Surroundings:
-    """One half of the files below two folders, drawn by seed: the other is for the other side of a split.
+    """One half of the recordings below two folders, drawn by seed: the other is for the other side of a split.
 
     Args:
         half: 0 or 1.
@@ -144,13 +145,18 @@ def surroundings(noises: Path | None, rooms: Path | None, *, rate: int, half: in
     found = []
     for folder in (noises, rooms):
         files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES) if folder else []
-        if folder and len(files) < 2:
-            raise InputError(
-                f"{folder} holds {len(files)} sound files; expected 2 or more, for training and for testing"
-            )
-        order = sorted(files, key=lambda file: draw(file.name, seed))
-        found.append(tuple(torch.from_numpy(audio.read(file, sample_rate=rate)) for file in order[half::2]))
+        origins = sorted({_origin(file) for file in files}, key=lambda name: draw(name, seed))
+        if folder and len(origins) < 2:
+            told = f"{len(files)} sound files" + (" of one recording" if len(files) > 1 else "")
+            raise InputError(f"{folder} holds {told}; expected 2 or more, for training and for testing")
+        mine = set(origins[half::2])
+        found.append(tuple(torch.from_numpy(audio.read(f, sample_rate=rate)) for f in files if _origin(f) in mine))
     return Surroundings(*found)
+
+
+def _origin(file: Path) -> str:
+    """The recording that a file is a piece of: 1-28135 for 1-28135-B, as ESC names them."""
+    return re.sub(r"-[A-Z]$", "", file.stem)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """A split as it is stored with a run: JSON that names recordings, readable by people and by the next run.
 
-`{"format": 1, "languages": {LANGUAGE: {"train": [KEY, ...], "valid": [...], "test": [...]}}}`; what else a
-language has (kind, task, note) is for the reader.
+`{"format": 1, "languages": {LANGUAGE: {"train": [KEY, ...], "valid": [...], "test": [...]}}}`; of `sentences` that were
+learned it has the digests, by which another corpus that has them is told; what else (kind, task, note) is for the
+reader.
 """
 
 import json

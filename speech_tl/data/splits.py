@@ -168,7 +168,7 @@ def save(splits: Mapping[str, Split], path: str | Path, *, beside: Path | None =
     """
     languages = {
         language: {part: [u.key for u in getattr(s, part)] for part in split_files.PARTS}
-        | {"kind": s.kind, "task": s.task, "note": s.note}
+        | {"kind": s.kind, "task": s.task, "note": s.note, "sentences": _learned(s)}
         for language, s in splits.items()
     }
     before = split_files.stored(beside) if beside else {}
@@ -178,7 +178,18 @@ def save(splits: Mapping[str, Split], path: str | Path, *, beside: Path | None =
 def _joined(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
     taken = {key for part in split_files.PARTS for key in now[part]}
     kept = {part: [key for key in before.get(part, ()) if key not in taken] for part in split_files.PARTS}
-    return {**now, **{part: [*kept[part], *now[part]] for part in split_files.PARTS}}
+    sentences = sorted({*before.get("sentences", ()), *now["sentences"]})
+    return {**now, **{part: [*kept[part], *now[part]] for part in split_files.PARTS}, "sentences": sentences}
+
+
+def _learned(split: Split) -> list[str]:
+    """What is trained and chosen on, where it is sentences, as their digests."""
+    return sorted({digest(u.text) for u in (*split.train, *split.valid)}) if split.task == "sentences" else []
+
+
+def digest(text: str) -> str:
+    """What a normalised sentence is called in a split file, which may be shown where the recordings may not."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _from_file(path: Path, language: str, utterances: Sequence[Utterance]) -> tuple[Utterances, Utterances, Utterances]:

@@ -28,7 +28,7 @@ from speech_tl.augmentation import Augmentation
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.models.ctc_config import FORMAT, PHONE_HEAD, MultilingualCTCConfig, vocabulary_digest
 from speech_tl.models.encoder import SIZES, SpeechEncoder, from_config, from_scratch, from_size, pretrained
-from speech_tl.models.language_heads import LanguageHead, each_its_own, runs_of
+from speech_tl.models.language_heads import Heads, LanguageHead, each_its_own, runs_of
 from speech_tl.phonology.units import BLANK, Units
 from speech_tl.training.checkpoint import replace_folder, settle
 from speech_tl.transfer.progressive import attach
@@ -54,7 +54,7 @@ class MultilingualCTC(PreTrainedModel):
             body, rates=rates, least_frames=config.least_frames, per_bin=not config.from_scratch
         )
         width = body.config.hidden_size
-        self.heads = nn.ModuleDict({head: self.new_head(len(units), head) for head, units in config.symbols.items()})
+        self.heads = Heads({head: self.new_head(len(units), head) for head, units in config.symbols.items()})
         self.older = MultilingualCTC(MultilingualCTCConfig(**config.older)) if config.older else None
         if self.older is not None:
             self.older.requires_grad_(False)

@@ -1,7 +1,8 @@
 """What each language has to itself, and the loss its symbols are trained by."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
+from urllib.parse import unquote
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +57,28 @@ class LanguageHead(nn.Linear):
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(seen)
         self.prior.lerp_(seen / seen.sum(), KEEPS_UP)
+
+
+class Heads(nn.ModuleDict):
+    """Heads by their names, of which torch keeps some for itself: `pop`, `to` and `cpu` are languages too."""
+
+    def __setitem__(self, name: str, head: nn.Module) -> None:
+        super().__setitem__(_slot(name), head)
+
+    def __getitem__(self, name: str) -> nn.Module:
+        return super().__getitem__(_slot(name))
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(_slot(str(name)))
+
+    def __iter__(self) -> Iterator[str]:
+        return (unquote(slot.removesuffix("%")) for slot in super().__iter__())
+
+
+def _slot(name: str) -> str:
+    """A head's name as torch takes it: without a dot, and none of a ModuleDict's own names."""
+    quoted = name.replace("%", "%25").replace(".", "%2E")
+    return f"{quoted}%" if hasattr(nn.ModuleDict(), quoted) else quoted
 
 
 def runs_of(languages: Sequence[str]) -> list[tuple[str, slice]]:

@@ -78,6 +78,24 @@ def test_more_of_a_language_that_it_knows(run: Path, tiny_speech: Path, tmp_path
     assert heard_by(tmp_path / "sw" / "full_all", ["sw"]) == heard_by(run, ["sw"])
 
 
+def test_a_sentence_that_it_learned_is_tested_from_nobody(
+    run: Path, tiny_speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another folder, other names, the same sentences: three of those that it learned and one of those it tested."""
+    rows = [u for u in read(tiny_speech) if u.language == "sw"]
+    own = heard_by(run, ["sw"])
+    learned = list({u.text: u for u in rows if u.key in own}.values())
+    tested = next(u for u in rows if u.text not in {u.text for u in rows if u.key in own})
+    parts = {"new1": learned[3:5], "new2": learned[5:7], "new3": [*learned[:3], tested]}
+    lines = [f"{shutil.copy(u.audio, tmp_path / f'{who}-{at}.wav').name},{u.text},sw,{who}"
+             for who, part in parts.items() for at, u in enumerate(part)]  # fmt: skip
+    (tmp_path / "metadata.csv").write_text("\n".join(["file_name,text,language,speaker_id", *lines]))
+    words = ["--tiny", "--checkpoint", str(run), "--data", str(tmp_path), "--test-speakers", "1", "--device", "cpu"]
+    assert command(asr_new_language.main, asr_new_language.Config,
+                   [*words, "--methods", "unadapted", "--out", str(tmp_path / "out")]) == 0  # fmt: skip
+    assert "3 test clips dropped, the checkpoint learned their sentences" in capsys.readouterr().err
+
+
 def test_a_new_voice_gets_a_file_that_transcribe_takes(
     run: Path, tiny_speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

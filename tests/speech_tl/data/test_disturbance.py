@@ -136,6 +136,10 @@ def test_noises_of_training_and_of_testing_are_others(tmp_path: Path) -> None:
     halves = [surroundings(tmp_path, None, rate=RATE, half=half, seed=0).noises for half in (0, 1)]
     levels = [{round(8 * float(noise[0])) for noise in half} for half in halves]
     assert levels[0] | levels[1] == {0, 1, 2, 3} and not levels[0] & levels[1]
+    for take in "ABC":
+        soundfile.write(tmp_path / f"5-{take}.wav", np.full(100, 5 / 8, np.float32), RATE)
+    takes = [surroundings(tmp_path, None, rate=RATE, half=half, seed=0).noises for half in (0, 1)]
+    assert sorted(sum(round(8 * float(noise[0])) == 5 for noise in half) for half in takes) == [0, 3]
     with pytest.raises(InputError, match="neither noise nor rooms: give --noise or --rooms"):
         surroundings(None, None, rate=RATE, half=0, seed=0)
     with pytest.raises(InputError, match="holds 0 sound files; expected 2 or more"):

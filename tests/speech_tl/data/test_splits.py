@@ -210,6 +210,10 @@ def test_what_was_tested_before_and_trains_now_is_training(tmp_path: Path, sente
     train, valid, test = split_files.read(tmp_path / "now.json", "eng")
     assert train == [u.key for u in (*before.train, *before.test)]
     assert (valid, test) == ([u.key for u in before.valid], [])
+    learned = split_files.stored(tmp_path / "now.json")["eng"]["sentences"]
+    assert learned == sorted({splits.digest(u.text) for u in (*before.train, *before.valid, *before.test)})
+    splits.save({"eng": replace(before, task="words")}, tmp_path / "words.json")
+    assert split_files.stored(tmp_path / "words.json")["eng"]["sentences"] == []
 
 
 @pytest.mark.parametrize(

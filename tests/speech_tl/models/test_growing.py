@@ -43,6 +43,15 @@ def test_a_new_language_changes_no_other(model: ctc.MultilingualCTC, tmp_path: P
         assert again.log_probabilities(AUDIO, SAMPLES, code)[0].equal(said)
 
 
+@pytest.mark.parametrize("code", ["pop", "to", "sr.Latn", "100%"])
+def test_languages_of_which_torch_keeps_the_name(code: str, model: ctc.MultilingualCTC, tmp_path: Path) -> None:
+    add_language(model, code, Units.from_texts(["ciao"]), sample_rate=8000)
+    said = model.log_probabilities(AUDIO, SAMPLES, code)[0]
+    assert code in model.heads and list(model.heads) == ["swh", "spa", code]
+    ctc.save(model, tmp_path)
+    assert ctc.load(tmp_path).log_probabilities(AUDIO, SAMPLES, code)[0].equal(said)
+
+
 def test_what_cannot_be_added(model: ctc.MultilingualCTC) -> None:
     units = Units.from_texts(["ciao"])
     with pytest.raises(InputError, match="has a head 'spa' already: swh, spa"):
