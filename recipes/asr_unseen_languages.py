@@ -34,6 +34,7 @@ from speech_tl.phone_results import (
     phone_rows,
     word_rows,
 )
+from speech_tl.phonology.phones import segments
 from speech_tl.report import Report, finish
 from speech_tl.systems import Settings
 from speech_tl.training import config as configuration
@@ -64,6 +65,8 @@ def main(config: Config) -> Report:
     began = time.monotonic()
     chosen(config.device)
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
+    if not 0 <= config.augment_after <= 1:
+        raise InputError(f"--augment-after {config.augment_after:g}: expected a share of updates, 0 to 1 (never)")
     heads: tuple[Head, ...] = ("phones", "signatures") if config.heads == "both" else (config.heads,)
 
     # Data
@@ -132,7 +135,15 @@ def _rewritten(values: tuple[str, ...]) -> dict[str, str]:
     for value, (written, _, meant) in zip(values, pairs, strict=True):
         if not (written and meant):
             raise InputError(f"--rewrite got {value!r}; expected WRITTEN=MEANT, such as q̠=ɡ")
-    return {written: meant for written, _, meant in pairs}
+    return {_one_phone(written): _one_phone(meant) for written, _, meant in pairs}
+
+
+def _one_phone(ipa: str) -> str:
+    """As the corpora's own phones are read."""
+    phones = segments(ipa, where="--rewrite")
+    if len(phones) != 1:
+        raise InputError(f"--rewrite names {ipa!r}, {len(phones)} phones: expected one on each side")
+    return phones[0]
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ cmn=pinyin:text ... --tones --hold-out cmn=3 --steps 6000`, README), five draws:
 ten words: 66.7 among the ten (27 clips).
 """
 
+import json
 import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -26,7 +27,7 @@ from functools import partial
 from math import inf
 from pathlib import Path
 
-from speech_tl import flags, unseen_words
+from speech_tl import files, flags, unseen_words
 from speech_tl.data import splits
 from speech_tl.data.clips import Clips
 from speech_tl.data.preparation import Language
@@ -44,6 +45,8 @@ from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
 
+HELD_OUT = "held_out.json"
+"""The words that a run never trains on; the file of --hold-out may change until it goes on."""
 SEARCHED = ("distractors", "distractor_count")
 """Flags that may change when a run goes on: they say what is searched, and not what is trained."""
 
@@ -98,6 +101,7 @@ def main(config: Config) -> Report:
     plan = flags.plan(config)
     if configuration.begin(config, config.out, resume=config.resume, free=SEARCHED):
         splits.save({code: data[code].split for code in words.languages}, config.out / SPLITS)
+    _check_same(words, config.out / HELD_OUT)
     handicap = _handicap(config, words, plan) if config.handicap is None else config.handicap
     model = _trained(config, words, plan, config.out, handicap=handicap)
 
@@ -242,6 +246,19 @@ def _trained(config: Config, words: HeldOut, plan: Plan, folder: Path, *, handic
         validated=False,
         resume=config.resume,
     ).model
+
+
+def _check_same(words: HeldOut, file: Path) -> None:
+    """The words held out are those that this run began with."""
+    now = {code: sorted(own) for code, own in words.words.items()}
+    if not file.exists():
+        files.write(file, json.dumps(now, ensure_ascii=False, indent=1) + "\n")
+    elif (before := json.loads(file.read_text(encoding="utf-8"))) != now:
+        code = next(code for code in now if before.get(code) != now[code])
+        raise InputError(
+            f"--resume: {file.parent} was begun with other words of {code} held out "
+            f"({', '.join(before.get(code, ()))}): give those, or a new --out"
+        )
 
 
 def _handicap(config: Config, words: HeldOut, plan: Plan) -> float:

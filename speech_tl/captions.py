@@ -21,7 +21,7 @@ class Word:
     """Seconds, after `start`."""
     confidence: float
     """Percent: the geometric mean of the probabilities of its symbols over their frames; of a word looked up in a
-    lexicon, how likely its sounds are beside the likeliest ones, likewise a frame."""
+    lexicon, that of its sounds."""
 
 
 @dataclass(frozen=True)

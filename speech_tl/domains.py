@@ -49,8 +49,11 @@ Method = Literal[
     "target_supervised",
 ]
 METHODS: tuple[Method, ...] = get_args(Method)
-Rule = Literal["agreement", "mutual_information", "soft_neighbourhood_density", "entropy", "source_risk"]
+Rule = Literal["rank_sum", "agreement", "mutual_information", "soft_neighbourhood_density", "entropy", "source_risk"]
 RULES: tuple[Rule, ...] = get_args(Rule)
+RANKED: tuple[Rule, Rule] = ("mutual_information", "agreement")
+"""Whose ranks `rank_sum` adds up: who is certain of the wrong things is alone with them, and who agrees with most may
+be one of many that err alike."""
 BOUNDS: tuple[Method, ...] = ("source_only", "target_supervised")
 GO_ON: tuple[Method, ...] = ("dann", "coral", "mmd", "reweighting", "self_training")
 """What goes on with the source's labels, and may do so on what `Shift.mapped` makes of its examples."""
@@ -135,8 +138,8 @@ def adapt(
     """Goes on from `start` by one method and tests on both sides.
 
     Args:
-        rule: keeps the best of the network's validations, by unlabelled target examples, which agreement with other
-            methods leaves to mutual information; the bounds keep the last.
+        rule: keeps the best of the network's validations, by unlabelled target examples, which rules that compare
+            methods leave to mutual information; the bounds keep the last.
 
     Raises:
         InputError: a method or a rule that there is not.
@@ -165,7 +168,7 @@ def adapt(
         plan=plan,
         out=folder,
         streams=streams,
-        validate=partial(_validation, shift, "mutual_information" if rule == "agreement" else rule) if chosen else None,
+        validate=partial(_validation, shift, rule if rule in SCORES else "mutual_information") if chosen else None,
         on_best=(lambda best: save_state(file, best.state_dict())) if chosen else None,
         rates=rates,
         resume=resume,
@@ -220,14 +223,27 @@ def chosen_by(rule: Rule, found: Mapping[Method, Adapted], *, measure: Measure) 
     """
     if rule not in RULES:
         raise unknown_name("rule", rule, RULES)
-    candidates = {method: own for method, own in found.items() if method != "target_supervised"}
-    if rule == "agreement":
-        answers = [own.answers for own in candidates.values()]
-        apart = [[_difference(other, own, measure) for other in answers] for own in answers]
-        liked = dict(zip(candidates, agreement(apart), strict=True))
-    else:
-        liked = {method: own.scores[rule] for method, own in candidates.items()}
+    candidates: dict[Method, Adapted] = {method: own for method, own in found.items() if method != "target_supervised"}
+    liked = _liked(rule, candidates, measure)
     return max(liked, key=lambda method: liked[method])
+
+
+def _liked(rule: Rule, found: Mapping[Method, Adapted], measure: Measure) -> dict[Method, float]:
+    """How good a rule finds each method, the higher the better; of equals the first is meant."""
+    if rule == "rank_sum":
+        certain, agreed = (_liked(each, found, measure) for each in RANKED)
+        order = sorted(found, key=lambda method: -certain[method])
+        return {method: -sum(_better(each, method) for each in (certain, agreed)) for method in order}
+    if rule == "agreement":
+        answers = [own.answers for own in found.values()]
+        apart = [[_difference(other, own, measure) for other in answers] for own in answers]
+        return dict(zip(found, agreement(apart), strict=True))
+    return {method: own.scores[rule] for method, own in found.items()}
+
+
+def _better(liked: Mapping[Method, float], method: Method) -> int:
+    """How many are liked better."""
+    return sum(other > liked[method] for other in liked.values())
 
 
 def _difference(answers: Sequence[str], others: Sequence[str], measure: Measure) -> float:

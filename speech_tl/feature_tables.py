@@ -7,9 +7,11 @@ attributes.tsv    class x attributes (`zero_shot.signatures.read`); or the table
 wordvec*.npz      (classes, D) word vectors in the order of classes.txt, where there are any
 """
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from zipfile import BadZipFile
 
 import numpy as np
@@ -102,7 +104,7 @@ def _arrays(file: Path) -> dict[str, NDArray[np.generic]]:
             return {name: arrays[name] for name in arrays.files}
     except FileNotFoundError:
         raise InputError(f"no {file.name} in {file.parent}: expected a folder of feature tables") from None
-    except (OSError, ValueError, BadZipFile) as error:
+    except (OSError, ValueError, BadZipFile, zlib.error, NotImplementedError, SyntaxError, TokenError) as error:
         raise InputError(f"{file} is not a whole .npz file ({error}): fetch it again") from None
 
 
@@ -139,21 +141,27 @@ def described(path: str | Path) -> tuple[Signatures, Signatures | None]:
 
 
 def _attributes(root: Path) -> Signatures:
+    """Its classes in the order of classes.txt, by which labels and word vectors are numbered, where there is one."""
     if (root / "attributes.tsv").is_file():
-        return read_signatures(root / "attributes.tsv")
-    names = {}
-    for file in ("classes.txt", "predicates.txt"):
-        try:
-            lines = (root / file).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError):
-            raise InputError(f"no attributes.tsv in {root}, nor {file} of Animals with Attributes") from None
-        names[file] = tuple(line.split()[-1] for line in lines if line.strip())
+        table = read_signatures(root / "attributes.tsv")
+        classes = _names(root / "classes.txt") if (root / "classes.txt").is_file() else table.classes
+        return Signatures(classes, table.attributes, table.of(classes))
+    names = {file: _names(root / file) for file in ("classes.txt", "predicates.txt")}
     matrix = root / "predicate-matrix-continuous.txt"
     try:
         values = np.loadtxt(matrix, dtype=np.float32, ndmin=2)
     except (OSError, ValueError) as error:
         raise InputError(f"{matrix} is no table of numbers ({error})") from None
     return Signatures(names["classes.txt"], names["predicates.txt"], np.maximum(values, 0))  # -1 is "nobody was asked"
+
+
+def _names(file: Path) -> tuple[str, ...]:
+    """The last word of each line."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise InputError(f"no attributes.tsv in {file.parent}, nor {file.name} of Animals with Attributes") from None
+    return tuple(line.split()[-1] for line in lines if line.strip())
 
 
 def _words(root: Path, attributes: Signatures) -> Signatures | None:

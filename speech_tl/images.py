@@ -13,13 +13,18 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from speech_tl.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -132,12 +137,21 @@ def _opened(name: str, content: bytes, size: int | None) -> NDArray[np.uint8]:
 
     try:
         with Image.open(io.BytesIO(content)) as image:
-            coloured = image.convert("RGB")
-    except (UnidentifiedImageError, OSError):
+            coloured = _of_8_bits(image).convert("RGB")
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError):
         raise InputError(f"{name} is not a picture that can be read: replace it or take it out") from None
     if size:
         coloured = coloured.resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(coloured).transpose(2, 0, 1)
+
+
+def _of_8_bits(image: "Image") -> "Image":
+    """Grey of 16 bits in 256 steps, which Pillow would cut off at 255; others as they are."""
+    from PIL.Image import fromarray
+
+    if not image.mode.startswith("I"):
+        return image
+    return fromarray((np.asarray(image).astype(np.int64) // 256).clip(0, 255).astype(np.uint8))
 
 
 def _stacked(files: Sequence[tuple[Path, str]], size: int | None) -> Pictures:
@@ -222,7 +236,7 @@ def features(pictures: Pictures, checkpoint: str, *, batch: int = 64) -> NDArray
     try:
         processor = AutoImageProcessor.from_pretrained(checkpoint)
         model = AutoModel.from_pretrained(checkpoint, use_safetensors=True, dtype=torch.float32)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
             f"no vision encoder in {checkpoint!r}: expected config.json and safetensors ({reason})"
@@ -231,7 +245,11 @@ def features(pictures: Pictures, checkpoint: str, *, batch: int = 64) -> NDArray
     found = []
     for first in range(0, len(pictures), batch):
         pixels = [each.transpose(1, 2, 0) for each in pictures.pixels[first : first + batch]]
-        said = model(**processor(images=pixels, return_tensors="pt"))
+        try:
+            said = model(**processor(images=pixels, return_tensors="pt"))
+        except (TypeError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"{checkpoint}: no encoder of pictures alone ({reason}); give its vision part") from None
         pooled = getattr(said, "pooler_output", None)
         found.append(said.last_hidden_state.mean(1) if pooled is None else pooled.flatten(1))
     return torch.cat(found).float().numpy()
@@ -250,7 +268,7 @@ def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
                 found = archive.extractfile(member) if Path(member.name).suffix.lower() in SUFFIXES else None
                 if found is not None:
                     yield member.name, found.read()
-    except (OSError, tarfile.TarError, EOFError) as error:
+    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
         raise InputError(f"{path} is neither a folder nor a whole .tar archive ({error})") from None
 
 

@@ -220,8 +220,7 @@ def mixed_batches(
     Raises:
         InputError: a batch has less than one draw, or a clip is longer than a whole batch.
     """
-    if not 0 < settings.batch_seconds < math.inf:
-        raise InputError(f"--batch-seconds {settings.batch_seconds:g}: expected a number above 0")
+    check_batches(settings)
     if settings.draws < 1:
         raise InputError(f"--draws {settings.draws}: expected 1 (one language in a batch) or more")
     alike = len({(d.train.sample_rate, bool(d.pronunciations)) for d in data.values()}) == 1
@@ -239,6 +238,12 @@ def mixed_batches(
     )
     examples = {code: language.examples(language.train, model.units(code)) for code, language in data.items()}
     return SpeechBatches(examples, order, draws=draws)
+
+
+def check_batches(settings: Settings) -> None:
+    """Refuses batches of no seconds, or of no end."""
+    if not 0 < settings.batch_seconds < math.inf:
+        raise InputError(f"--batch-seconds {settings.batch_seconds:g}: expected a number above 0")
 
 
 def train_alone(

@@ -7,6 +7,7 @@ written as it goes along, so memory does not grow with its length.
 
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -241,7 +242,7 @@ def _lookup(config: Config, model: MultilingualCTC) -> Lookup | None:
     lexicon = read(config.lexicon, spell=spelling(units))
     if config.phrases:
         try:
-            lines = config.phrases.read_text(encoding="utf-8").splitlines()
+            lines = unicodedata.normalize("NFC", config.phrases.read_text(encoding="utf-8-sig")).splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"--phrases {config.phrases} cannot be read ({error})") from None
         lexicon = lexicon.phrases([line.strip() for line in lines if line.strip()], where=str(config.lexicon))

@@ -37,14 +37,14 @@ class Division:
 
 
 def divide(labels: Sequence[str], unseen: Sequence[str], *, share: float = 0.1, seed: int) -> Division:
-    """`share` of every seen class is kept for testing, drawn by seed."""
+    """`share` of every seen class is kept for testing, drawn by seed; of a class of one example, none."""
     random = np.random.default_rng(seed)
     order = random.permutation(len(labels)).tolist()
     of_class: dict[str, list[int]] = {}
     for index in order:
         of_class.setdefault(labels[index], []).append(index)
     seen = {name: own for name, own in of_class.items() if name not in unseen}
-    cut = {name: max(1, round(share * len(own))) for name, own in seen.items()}
+    cut = {name: min(len(own) - 1, max(1, round(share * len(own)))) for name, own in seen.items()}
     return Division(
         train=tuple(sorted(index for name, own in seen.items() for index in own[cut[name] :])),
         seen_test=tuple(sorted(index for name, own in seen.items() for index in own[: cut[name]])),
@@ -107,8 +107,7 @@ def few_shot(recogniser: Recogniser, data: Any, *, classes: Sequence[str], shots
     moved, kept = [], np.ones(len(data.labels), bool)
     for name, signature in zip(classes, recogniser.signatures(classes), strict=True):
         own = [index for index, label in enumerate(data.labels) if label == name]
-        if len(own) <= shots:
-            raise InputError(f"{name} has {len(own)} examples: {shots} to learn from leave none to test on")
+        _check_shots(name, len(own), shots)
         examples = random.permutation(own)[:shots]
         kept[examples] = False
         moved.append(with_examples(signature, placed[examples]))
@@ -116,6 +115,11 @@ def few_shot(recogniser: Recogniser, data: Any, *, classes: Sequence[str], shots
     scores = nn.functional.normalize(placed[rest], dim=1) @ nn.functional.normalize(torch.stack(moved), dim=1).T
     said = [classes[index] for index in scores.argmax(1).tolist()]
     return class_accuracy(said, [data.labels[index] for index in rest])
+
+
+def _check_shots(name: str, examples: int, shots: int) -> None:
+    if examples <= shots:
+        raise InputError(f"{name} has {examples} examples: {shots} to learn from leave none to test on")
 
 
 @dataclass(frozen=True)
@@ -192,6 +196,9 @@ def solve(
         InputError: a class without a signature, or too few classes.
     """
     problem.attributes.of(problem.classes)
+    if method in PLACING:
+        for name in unseen:
+            _check_shots(name, problem.data.labels.count(name), max(shots, default=0))
     parts = divide(problem.data.labels, unseen, seed=seed)
     train, seen_test, test = (problem.data.take(part) for part in (parts.train, parts.seen_test, parts.unseen))
     fitted = partial(

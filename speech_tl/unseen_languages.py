@@ -18,7 +18,7 @@ from speech_tl.metrics import Errors
 from speech_tl.models import phone_heads
 from speech_tl.models.phone_heads import Head, PhoneRecogniser
 from speech_tl.phone_results import hear
-from speech_tl.systems import Settings
+from speech_tl.systems import Settings, check_batches
 from speech_tl.training.loop import Plan, fit
 from speech_tl.training.sampling import GroupBatches
 from speech_tl.training.seeding import Streams, seed_everything
@@ -33,7 +33,7 @@ def held_out(data: Mapping[str, Words], wanted: Sequence[str], *, seed: int) -> 
     Raises:
         InputError: a language is not in the data, or fewer than two are left to train on.
     """
-    drawn = len(wanted) == 1 and wanted[0].isdigit()
+    drawn = len(wanted) == 1 and wanted[0].isdecimal()
     for code in () if drawn else wanted:
         if code not in data:
             raise unknown_name("language", code, data, where="--hold-out")
@@ -60,6 +60,7 @@ def train(
     Args:
         heads: whose losses are added up, each with an equal share.
     """
+    check_batches(settings)
     phones = sorted({phone for language in data.values() for said in language.phones for phone in said})
     print(f"training on {len(data)} languages and {len(phones)} phones in {folder}", file=sys.stderr, flush=True)
     seed_everything(seed)

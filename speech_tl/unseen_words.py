@@ -169,7 +169,7 @@ def rows(
         return nearest(heard, clips, lexicon, units)
 
     pairs = rivals(held, lexicon, units)
-    twos = {word: lexicon.of((word, rival)) for word, rival in pairs.items()}
+    twos = {word: lexicon.of(sorted((word, rival))) for word, rival in pairs.items()}  # a tie is nobody's
     all_, unseen = by_tree(lexicon), by_tree(only)
     paired = _by_word(all_, {word: by_tree(two) for word, two in twos.items()})
     found: list[dict[str, float | int | str]] = [

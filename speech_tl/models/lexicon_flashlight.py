@@ -14,6 +14,7 @@ from flashlight.lib.text.decoder.kenlm import KenLM
 from flashlight.lib.text.dictionary import Dictionary
 from numpy.typing import NDArray
 
+from speech_tl.errors import InputError
 from speech_tl.models.word_network import BEAM, Network, Sentence
 
 WIDTH = 500
@@ -28,7 +29,13 @@ class Flashlight:
         self.units = units = network.units
         self.words = list(dict.fromkeys(word for _, word in network.entries))
         self.trie = _trie(network, self.words)
-        lm = KenLM(str(network.lm.path), Dictionary(self.words)) if network.lm else ZeroLM()
+        try:
+            lm = KenLM(str(network.lm.path), Dictionary(self.words)) if network.lm else ZeroLM()
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise InputError(
+                f"KenLM cannot read the word model ({reason}): write it again, as ARPA with tabs"
+            ) from None
         options = LexiconDecoderOptions(
             beam_size=width,
             beam_size_token=2 * units + 1,

@@ -157,11 +157,11 @@ def _is_arpabet(tokens: Sequence[str]) -> bool:
 
 
 def _transcriptions(column: str, where: str) -> list[str]:
-    """`/a/, /b/` -> both; `a` -> itself."""
+    """`/a/, /b/` and `a ~ b` -> both; `a` -> itself."""
     if _is_arpabet(column.split()) and any(symbol in "012" for symbol in column):
         raise InputError(f"{where}: {column!r} is ARPABET, and IPA was expected; CMUdict has no tabs")
     slashed = re.findall(r"/([^/]*)/", column)
-    return slashed or [column]
+    return slashed or re.split(r"\s*[~;]\s*|,\s+", column)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from speech_tl.errors import InputError
 from speech_tl.zero_shot.signatures import Signatures
 
 TIE = "\u0361"
-_LOOK_ALIKES = {
+LOOK_ALIKES = {
     **{"g": "ɡ", ":": "ː", "’": "ʼ", "α": "ɑ", "ε": "ɛ", "є": "ɛ", "ӕ": "æ", "ә": "ə", "ǝ": "ə", "ɩ": "ɪ", "ɷ": "ʊ"},
     **{"ʦ": "t͡s", "ʣ": "d͡z", "ʧ": "t͡ʃ", "ʤ": "d͡ʒ", "ʨ": "t͡ɕ", "ʥ": "d͡ʑ", "ƛ": "t͡ɬ", },
     **{"ᵻ": "ɨ", "ɚ": "ə˞", "ɝ": "ɜ˞", "\u035c": TIE},
@@ -58,7 +58,7 @@ def segments(ipa: str, *, tones: bool = False, where: str = "") -> tuple[str, ..
     Raises:
         InputError: a sign that IPA does not have.
     """
-    plain = unicodedata.normalize("NFD", "".join(_LOOK_ALIKES.get(sign, sign) for sign in ipa))
+    plain = unicodedata.normalize("NFD", "".join(LOOK_ALIKES.get(sign, sign) for sign in ipa))
     for pair in _AFFRICATES:
         plain = plain.replace(pair, TIE.join(pair))
     found = []

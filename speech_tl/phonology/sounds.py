@@ -10,6 +10,7 @@ import unicodedata
 from typing import Protocol
 
 from speech_tl.errors import InputError
+from speech_tl.phonology.phones import LOOK_ALIKES
 from speech_tl.phonology.units import BLANK, Units
 
 _VOWELS = {"i": "iɪyʏ", "e": "eø", "E": "æɛœɶ", "3": "ɨᵻɘəɜʉɵɞɚɝ", "a": "aɐɑ", "u": "ɯuʊ", "o": "ɤʌoɔɒ"}
@@ -85,6 +86,7 @@ def sound_classes(ipa: str, *, where: str = "") -> str:
 
 def _letters(ipa: str) -> str:
     """Without diacritics, modifiers (length, stress, palatalisation, aspiration), tone and boundaries."""
-    apart = unicodedata.normalize("NFD", ipa.replace("ç", "\ue000").replace("c\u0327", "\ue000"))
+    meant = "".join(LOOK_ALIKES.get(sign, sign) for sign in ipa)
+    apart = unicodedata.normalize("NFD", meant.replace("ç", "\ue000").replace("c\u0327", "\ue000"))
     kept = (sign for sign in apart if sign == "\ue000" or unicodedata.category(sign) in ("Ll", "Lo", "Lu"))
     return "".join(kept).replace("\ue000", "ç")

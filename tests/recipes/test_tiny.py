@@ -385,22 +385,16 @@ def test_a_second_task_on_pictures(four_animals: Path, tmp_path: Path) -> None:
     assert all(0 <= row["shared"] <= row["second"] <= 3 * 3 for row in tables["paths"])
 
 
-def test_words_never_heard_are_looked_up(spoken_words: Path, tmp_path: Path) -> None:
+def test_words_never_heard_are_looked_up(
+    spoken_words: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lexicon = tmp_path / "words.tsv"
     lexicon.write_text("yksi\tyksi\nkaksi\tkɑksi\nkolme\tkolme\nviisi\tviːsi\n", encoding="utf-8")
     others = tmp_path / "others.tsv"
     others.write_text("".join(f"muu{at}\tka{'p' * at}i\n" for at in range(1, 4)), encoding="utf-8")
-    arguments = [
-        "--tiny",
-        "--data",
-        str(spoken_words),
-        "--phones",
-        f"fi={lexicon}",
-        "--hold-out",
-        "1",
-        "--device",
-        "cpu",
-    ]
+    arguments = ["--tiny", "--data", str(spoken_words), "--phones", f"fi={lexicon}", "--device", "cpu"]
+    (tmp_path / "held.txt").write_text("kolme\n")
+    arguments += ["--hold-out", str(tmp_path / "held.txt")]
     arguments += ["--distractors", str(others), "--distractor-count", "2", "--out", str(tmp_path / "run")]
     assert command(asr_unseen_words.main, asr_unseen_words.Config, arguments) == 0
     tables = json.loads((tmp_path / "run" / "metrics.json").read_text())["tables"]
@@ -414,6 +408,9 @@ def test_words_never_heard_are_looked_up(spoken_words: Path, tmp_path: Path) -> 
     assert "a lexicon of 6 words, sha256 " in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert {row["unseen_among_unseen"] for row in rows} == {None}, "one word has no rival"
     assert {(row["corpus"], row["draw"]) for row in rows} == {("fi", 0)}
+    (tmp_path / "held.txt").write_text("yksi\n")
+    assert command(asr_unseen_words.main, asr_unseen_words.Config, [*arguments, "--resume"]) == 2
+    assert "was begun with other words of fi held out (kolme): give those" in capsys.readouterr().err
 
 
 def test_languages_never_heard(tiny_speech: Path, tmp_path: Path) -> None:

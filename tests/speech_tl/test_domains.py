@@ -62,7 +62,7 @@ def test_every_method_trains_and_is_tested_on_both_sides(
     if method not in ("target_supervised", "adda"):
         assert found.source.cer < 5
     assert 0 <= found.a_distance <= 2
-    assert {"agreement", *found.scores} == set(RULES) and len(found.answers) == 60
+    assert {"rank_sum", "agreement", *found.scores} == set(RULES) and len(found.answers) == 60
     first = (tmp_path / "log.txt").read_text().splitlines()[0]
     terms = {"dann": {"domain"}, "adda": {"domain", "fooling"}, "coral": {"coral"}, "mmd": {"mmd"},
              "self_training": {"pseudo_labels"}}.get(method, set())  # fmt: skip
@@ -174,6 +174,18 @@ def test_who_agrees_with_most_is_chosen() -> None:
     found["self_training"] = adapted("self_training", 3)
     assert chosen_by("agreement", found, measure="cer") == "coral"
     assert agreement([[0.0]]) == [0.0]
+
+
+def test_ranks_by_two_rules_are_added_up() -> None:
+    """Certainty puts reweighting, coral, mmd, dann, adda; answers, 2, 1, 1, 1 and 5 wrong, put the first fourth."""
+    found = {method: adapted(method, wrong, mutual_information=certain) for method, wrong, certain in
+             (("mmd", 1, 0.7), ("coral", 1, 0.8), ("dann", 1, 0.2), ("reweighting", 2, 0.9), ("adda", 5, 0.1))
+             }  # fmt: skip
+    assert chosen_by("mutual_information", found, measure="cer") == "reweighting"
+    assert chosen_by("agreement", found, measure="cer") == "mmd"
+    assert chosen_by("rank_sum", found, measure="cer") == "coral", "1 + 0 are better; than mmd 2 + 0, reweighting 0 + 3"
+    found["reweighting"] = adapted("reweighting", 1, mutual_information=0.9)
+    assert chosen_by("rank_sum", found, measure="cer") == "reweighting"
 
 
 def test_what_was_closed_and_what_was_regretted() -> None:

@@ -60,6 +60,11 @@ def test_a_folder_for_each_class(folder: Path) -> None:
     assert parts["train"].tensor([1])[0, :, 0, 0].tolist() == [1, -1, -1]
 
 
+def test_grey_of_sixteen_bits(folder: Path) -> None:
+    Image.fromarray(np.array([[0, 25600], [51200, 65535]], np.uint16)).save(folder / "train" / "cat" / "one.png")
+    assert images.read(folder, size=2)["train"].pixels[0, 0].tolist() == [[0, 100], [200, 255]]
+
+
 def _other_size(folder: Path) -> None:
     Image.new("RGB", (5, 4)).save(folder / "train" / "dog" / "two.png")
 
@@ -68,6 +73,10 @@ def _other_size(folder: Path) -> None:
     ("spoil", "said"),
     [
         (lambda folder: (folder / "train/cat/one.png").write_text("no picture"), r"one\.png is not a picture"),
+        (
+            lambda folder: Image.new("L", (15000, 15000)).save(folder / "train/cat/one.png"),
+            r"one\.png is not a picture",
+        ),
         (_other_size, r"two\.png has 4 x 5 pixels, one\.png 4 x 4: give a size"),
         (lambda folder: (folder / "test/dog/one.png").unlink(), "holds no test pictures: expected test/CLASS"),
         (lambda folder: (folder / "test/dog").rename(folder / "test/fox"), "fox are tested and never trained"),

@@ -78,6 +78,11 @@ def test_a_division_keeps_a_tenth_of_every_seen_class(problem: Problem) -> None:
     assert parts == divide(problem.data.labels, ANIMALS[:2], seed=0) != divide(problem.data.labels, ANIMALS[:2], seed=1)
 
 
+def test_of_a_single_example_none_is_kept() -> None:
+    parts = divide(["a"] * 10 + ["b"] * 10 + ["c"], ["b"], seed=0)
+    assert (len(parts.train), len(parts.seen_test), len(parts.unseen)) == (10, 1, 10) and 20 in parts.train
+
+
 def test_draws_are_balanced() -> None:
     draws = balanced(ANIMALS, 2, 8)
     assert len(draws) == 8 and all(len(set(draw)) == 2 for draw in draws)
@@ -174,6 +179,15 @@ def test_a_folder_of_feature_tables(folder: Path) -> None:
     assert found.unseen == ("fox",)
     assert found.attributes.of(["fox"]).tolist() == [[3]]
     assert found.words is not None and found.words.of(["dog"]).tolist() == [[0, 1, 0]]
+
+
+def test_labels_are_numbered_as_the_classes_are(folder: Path) -> None:
+    """classes.txt has another order than attributes.tsv: 0 is the fox there, and the first word vector."""
+    (folder / "classes.txt").write_text("1\tfox\n2\tcat\n3\tdog\n")
+    found = feature_tables.read(folder)
+    assert found.table.labels == ("fox", "cat", "dog", "fox")
+    assert found.attributes.of(["fox", "cat"]).tolist() == [[3], [1]]
+    assert found.words is not None and found.words.of(["fox"]).tolist() == [[1, 0, 0]]
 
 
 def test_a_class_of_neither_half_is_left_out(folder: Path) -> None:

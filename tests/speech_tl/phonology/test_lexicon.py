@@ -20,8 +20,11 @@ def written(tmp_path: Path, text: str, name: str = "words.tsv") -> Path:
 
 def test_a_list_of_words_and_ipa(tmp_path: Path) -> None:
     """WikiPron puts spaces between segments, ipa-dict slashes around transcriptions and commas between them."""
-    found = read(written(tmp_path, "tere\tt e r e\nauto\t/ˈɑuto/, /auto/\ntere\tt ɛ r e\n"))
-    assert found.entries == {"tere": ("tere", "tEre"), "auto": ("auto",)}
+    found = read(written(tmp_path, "tere\tt e r e\nauto\t/ˈɑuto/, /auto/\ntere\tt ɛ r e\n"
+                         "kas\tkɑs ~ kos\nkus\tkus, kyːs\n"))  # fmt: skip
+    assert found.entries == {
+        "tere": ("tere", "tEre"), "auto": ("auto",), "kas": ("kas", "kos"), "kus": ("kus", "kis")
+    }  # fmt: skip
 
 
 def test_cmudict(tmp_path: Path) -> None:

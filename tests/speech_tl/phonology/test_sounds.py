@@ -16,6 +16,7 @@ from speech_tl.phonology.sounds import PHONES, sound_classes
         ("zˈiəɹoʊ", "zi3rou"),
         ("tʃˈɪkən", "Cik3n"),  # an affricate is one class, tied or not
         ("t͡ʃɪkən", "Cik3n"),
+        ("ʧikǝn", "Cik3n"),  # letters of older IPA and of other scripts
         ("ˈatɕʲuː", "aCu"),
         ("ʔ a r b a ʕ a", "7arbaXa"),  # spaces between phones, as in a metadata column
         ("sˤ i f r", "sifr"),  # secondary articulation goes
