@@ -30,6 +30,7 @@ from speech_tl.errors import InputError, unknown_name
 from speech_tl.metrics import tidy
 from speech_tl.models import voices
 from speech_tl.models.ctc import SPLITS, MultilingualCTC, load
+from speech_tl.models.ctc_config import PHONE_HEAD
 from speech_tl.models.decoding import greedy
 from speech_tl.report import Report, text
 from speech_tl.results import Evaluation, Result, compare, grouped, scored
@@ -180,6 +181,11 @@ def _chosen(config: Config, model: MultilingualCTC) -> dict[str, list[Utterance]
     division = Division(split_file=splits_of(config.checkpoint))
     chosen: dict[str, list[Utterance]] = {}
     for language in config.languages or corpora:
+        if model.column(language).config.head_of[language] == PHONE_HEAD:
+            raise InputError(
+                f"{config.checkpoint} writes the sounds of {language} and not its spelling: look words up with "
+                "transcribe --lexicon"
+            )
         normalise = normaliser(language, model.config.normalisers.get(model.known(language)))
         if config.split == "all":
             everything = [u for _, utterances in corpora[language] for u in utterances]

@@ -411,6 +411,9 @@ def test_words_never_heard_are_looked_up(
     (tmp_path / "held.txt").write_text("yksi\n")
     assert command(asr_unseen_words.main, asr_unseen_words.Config, [*arguments, "--resume"]) == 2
     assert "was begun with other words of fi held out (kolme): give those" in capsys.readouterr().err
+    spelling = ["--checkpoint", str(tmp_path / "run"), "--data", str(spoken_words), "--device", "cpu"]
+    assert command(evaluate.main, evaluate.Config, spelling) == 2
+    assert "writes the sounds of fi and not its spelling" in capsys.readouterr().err
 
 
 def test_languages_never_heard(tiny_speech: Path, tmp_path: Path) -> None:
