@@ -55,15 +55,19 @@ def _clips(clips: Clips) -> list[Tensor]:
     return [clips[index] for index in range(len(clips))]
 
 
+N_FFT = 512
+"""Shorter clips are filled up to so many samples."""
+
+
 def _mfcc(sample_rate: int) -> Features:
     transform = torchaudio.transforms.MFCC(
         sample_rate,
         n_mfcc=20,
-        melkwargs={"n_fft": 512, "win_length": sample_rate // 40, "hop_length": sample_rate // 100, "n_mels": 40},
+        melkwargs={"n_fft": N_FFT, "win_length": sample_rate // 40, "hop_length": sample_rate // 100, "n_mels": 40},
     )
 
     def features(clip: Tensor) -> Tensor:
-        mfcc = transform(clip.unsqueeze(0))
+        mfcc = transform(torch.nn.functional.pad(clip, (0, max(0, N_FFT - len(clip)))).unsqueeze(0))
         mfcc = mfcc - mfcc.mean(2, keepdim=True)
         both: Tensor = torch.cat([mfcc, torchaudio.functional.compute_deltas(mfcc)], 1)[0]  # (40, T)
         return both

@@ -14,6 +14,7 @@ from speech_tl.data.preparation import Division, Language, by_language, prepare
 from speech_tl.errors import InputError
 from speech_tl.models.ctc import MultilingualCTC
 from speech_tl.models.ctc_config import PHONE_HEAD
+from speech_tl.models.encoder import SIZES
 from speech_tl.phonology.sounds import PHONES
 from speech_tl.systems import Settings, fit_short_clips, variation
 from speech_tl.training.loop import Plan
@@ -64,7 +65,7 @@ class Recordings:
     languages: tuple[str, ...] = ()
     """ISO 639-3 codes to train on; all that the data hold if none."""
     hold_out_speakers: tuple[str, ...] = ()
-    """Speakers whose clips are the test set."""
+    """Speakers whose clips are the test set; of a corpus that has none of them, a fifth of its own are drawn."""
     train_speakers: tuple[str, ...] = ()
     """Train on the first N sorted speakers: N, or LANGUAGE=N."""
     test_speakers: tuple[str, ...] = ()
@@ -101,7 +102,7 @@ class Training(Run):
     peak_rate: float = 2e-3
     """Learning rate after the warm-up."""
     dropout: float = 0.0
-    """Of the encoder."""
+    """Of an encoder from scratch; a pretrained one keeps its own."""
     augment_after: float | None = None
     """Share of the updates after which clips are varied in speed and formants and masked, words in tempo, colour, noise
     and edges too: as recorded, a model finds sooner where the symbols are. 0 is from the start, 1 is never; 0.1 for
@@ -180,7 +181,10 @@ def language_and_source(value: str) -> tuple[str, str]:
 def settings(flags: Training, data: dict[str, Language]) -> tuple[Settings, str]:
     """What all systems have in common, and the sentence that says what is done about short clips."""
     augmentation, after = variation((language.train for language in data.values()), after=flags.augment_after)
-    subsampling, least_frames, said = fit_short_clips(data, flags.subsampling, speed=augmentation.fastest)
+    if flags.tiny or flags.encoder in SIZES:
+        subsampling, least_frames, said = fit_short_clips(data, flags.subsampling, speed=augmentation.fastest)
+    else:
+        subsampling, least_frames, said = flags.subsampling, 0, "a pretrained encoder hears clips as short as they are"
     how = {AS_RECORDED: "not varied", MILD: "varied mildly, as sentences", NEW_VOICES: "varied as single words"}
     common = Settings(
         encoder="tiny" if flags.tiny else flags.encoder,

@@ -4,10 +4,12 @@ A CTC loss is infinite where a text needs more frames than its clip has (T < S +
 check runs on the lengths before training and names the offenders.
 """
 
+import hashlib
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -208,10 +210,23 @@ class SpeechBatches:
         return joined([self.examples[language].batch(indices) for language, indices in drawn])
 
     def state_dict(self) -> dict[str, Any]:
-        return self.order.state_dict()
+        return {"order": self.order.state_dict(), "targets": self._digest}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.order.load_state_dict(state)
+        if state["targets"] != self._digest:
+            raise InputError(
+                "this run was begun with other recordings or transcripts: bring those back, or start in a new folder"
+            )
+        self.order.load_state_dict(state["order"])
+
+    @cached_property
+    def _digest(self) -> str:
+        """Of which recordings there are and what is said in them."""
+        seen = hashlib.sha256()
+        for language, own in self.examples.items():
+            for utterance, target in zip(own.clips.utterances, own.targets, strict=True):
+                seen.update(f"{language} {utterance.key} {target}\n".encode())
+        return seen.hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from speech_tl.data import audio
 from speech_tl.data.manifest import Utterance
-from speech_tl.data.splits import draw
+from speech_tl.data.splits import draw, lasting
 from speech_tl.errors import InputError
 
 
@@ -59,7 +58,7 @@ def first_seconds(utterances: Sequence[Utterance], seconds: float) -> tuple[Utte
     chosen: list[Utterance] = []
     left = seconds
     for utterance in utterances:
-        left -= utterance.seconds if utterance.seconds is not None else audio.duration(utterance.audio)
+        left -= lasting(utterance)
         if left < 0 and chosen:
             break
         chosen.append(utterance)

@@ -40,6 +40,7 @@ def rows(spec: str, *, cache: Path | None = None) -> Iterator[Row]:
                 f"hub:{spec}: expected an audio column and one of {', '.join(TEXT)}; columns found: {found}"
             )
         speaker, language = _column(part, SPEAKER), _column(part, LANGUAGE)
+        names = {name: feature.int2str for name, feature in part.features.items() if hasattr(feature, "int2str")}
         used = {audio, text, speaker, language, "start", "end"}  # times in a longer recording that is not here
         for number, item in enumerate(_undecoded(part, audio), start=1):
             where = f"hub:{spec}, {split} row {number}"
@@ -47,10 +48,12 @@ def rows(spec: str, *, cache: Path | None = None) -> Iterator[Row]:
             cells["text"] = _cell(item[text])
             if len(parts) > 1:
                 cells["split"] = split.split(".")[0]
-            said = _cell(item[language]) if language else ""
+            said = _cell(names.get(language, str)(item[language])) if language and item[language] is not None else ""
             cells["language"] = said if CODE.fullmatch(said) else config or said or Path(name).name
             if speaker:
                 cells["speaker_id"] = _cell(item[speaker])
+            if item[audio] is None:
+                raise InputError(f"{where}: no audio")
             yield Row(where, _file(item[audio], folder, where), f"{place}/{split}/{number}", cells)
 
 

@@ -6,6 +6,7 @@ a second and not an hour. The formats themselves are in `speech_tl.data.readers`
 
 import logging
 import math
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,7 +49,7 @@ class Utterance:
     @property
     def key(self) -> str:
         """Identity that survives a move to another machine: names the recording in split files and caches."""
-        times = "" if self.start is None and self.end is None else f"@{self.start or 0:g}-{_time(self.end)}"
+        times = "" if self.start is None and self.end is None else f"@{_time(self.start or 0)}-{_time(self.end)}"
         return (self.name or Path(self.audio).name) + times
 
 
@@ -62,6 +63,7 @@ def read(source: str | Path, *, cache: Path | None = None, untranscribed: bool =
     rows = tuple(_rows(str(source), cache))
     _check_filled(rows, needed)
     utterances = _without_duplicates(map(_utterance, rows), source=str(source))
+    _check_encoding(utterances)
     if not utterances:
         raise InputError(f"{source}: no utterances")
     check_languages(utterances)
@@ -86,7 +88,8 @@ def check_languages(utterances: Iterable[Utterance]) -> None:
 
 
 def check_names(utterances: Iterable[Utterance]) -> None:
-    """Refuses two recordings that would be one in a split file: folders of one name, with files of one name.
+    """Refuses two recordings that would be one in a split file: folders of one name, with files of one name; and one
+    recording that is read twice, of which each corpus would make what it likes.
 
     Raises:
         InputError: with the first such name and both rows.
@@ -94,7 +97,9 @@ def check_names(utterances: Iterable[Utterance]) -> None:
     first: dict[str, Utterance] = {}
     for utterance in utterances:
         other = first.setdefault(utterance.key, utterance)
-        if other is not utterance and other.audio != utterance.audio:
+        if other is not utterance and other.audio == utterance.audio:
+            raise InputError(f"{utterance.key} is in {other.where} and in {utterance.where}: give it once")
+        if other is not utterance:
             raise InputError(
                 f"{utterance.key} is the name of {other.audio} and of {utterance.audio}: folders need different names"
             )
@@ -147,16 +152,21 @@ def _utterance(row: Row) -> Utterance:
     return Utterance(
         audio=str(row.audio),
         text=cells["text"],
-        language=cells["language"],
-        speaker=cells.get("speaker_id", ""),
+        language=_name(cells["language"]),
+        speaker=_name(cells.get("speaker_id", "")),
         start=start,
         end=end,
-        split=cells.get("split", ""),
+        split=_name(cells.get("split", "")),
         seconds=seconds if end is None else end - (start or 0.0),
         extra=tuple((name, value) for name, value in cells.items() if name not in COLUMNS),
         name=row.name,
         where=row.where,
     )
+
+
+def _name(cell: str) -> str:
+    """As it is compared: NFC, without margins."""
+    return unicodedata.normalize("NFC", cell.strip())
 
 
 def _number(cell: str, column: str, where: str) -> float | None:
@@ -192,6 +202,16 @@ def _without_duplicates(utterances: Iterable[Utterance], *, source: str) -> tupl
     return tuple(kept.values())
 
 
+def _check_encoding(utterances: Iterable[Utterance]) -> None:
+    """Names of old disks, and halves of a surrogate pair in JSON, cannot be written down again."""
+    for utterance in utterances:
+        for what, value in (("file name", utterance.key), ("text", utterance.text), ("speaker", utterance.speaker)):
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise InputError(f"{utterance.where!a}: {what} {value!a} is not Unicode; rename it") from None
+
+
 def _check_audio(utterances: Iterable[Utterance], *, source: str) -> None:
     """All missing and all empty files are counted, the first three named."""
     files = {utterance.audio: utterance.where for utterance in utterances}
@@ -212,4 +232,4 @@ def _check_audio(utterances: Iterable[Utterance], *, source: str) -> None:
 
 
 def _time(seconds: float | None) -> str:
-    return "end" if seconds is None else f"{seconds:g}"
+    return "end" if seconds is None else f"{seconds:.3f}".rstrip("0").rstrip(".")

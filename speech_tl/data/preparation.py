@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from speech_tl.data import split_files
 from speech_tl.data.batches import Examples
 from speech_tl.data.clips import Clips
 from speech_tl.data.corpora import split_arguments
@@ -180,8 +181,11 @@ def divided(
         for source, utterances in parts
     ]
     if division.split_file is not None:  # says where each recording belongs, whichever corpus it is from
-        whole = [utterance for _, utterances in spoken for utterance in utterances]
-        return _one_corpus(parts[0][0], whole, division, normalise=normalise, seed=seed)
+        named = {key for part in split_files.read(division.split_file, parts[0][1][0].language) for key in part}
+        more = [u for source, own in spoken if source in division.train_only for u in own if u.key not in named]
+        whole = [u for source, own in spoken for u in own if source not in division.train_only or u.key in named]
+        found = _one_corpus(parts[0][0], whole, division, normalise=normalise, seed=seed)
+        return joined([found, _only_trained_on(more, [found])]) if more else found
     tested = [own for own in spoken if own[0] not in division.train_only]
     splits = [_one_corpus(*own, division, normalise=normalise, seed=seed) for own in tested]
     more = [utterance for source, own in spoken if source in division.train_only for utterance in own]

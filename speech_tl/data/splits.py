@@ -78,9 +78,10 @@ def split(
     if split_file is not None:
         if hold_out_speakers or train_speakers is not None or test_speakers is not None:
             raise InputError(f"--split-file {split_file} says who trains and who is tested: leave out the other flags")
-        return _labelled(
-            *_from_file(Path(split_file), language, utterances), ("as in " + str(split_file),), task, texts
-        )
+        parts = _from_file(Path(split_file), language, utterances)
+        unnamed = len({u.key for u in utterances}) - sum(map(len, parts))
+        left = (f"{unnamed} recordings that it does not name are left out",) if unnamed else ()
+        return _labelled(*parts, (f"as in {split_file}", *left), task, texts)
     speakers = sorted({u.speaker for u in utterances})
     divided = {u.split for u in utterances} not in ({""}, {"train"})
     column = divided and not hold_out_speakers and test_speakers is None
@@ -108,10 +109,10 @@ def joined(splits: Sequence[Split]) -> Split:
     """One language's corpora, each divided for itself, as one: whom and what one of them tests, none trains on."""
     if len(splits) == 1:
         return splits[0]
-    free, sentences = untested(splits), any(part.task == "sentences" for part in splits)
+    free, sentences = untested(splits), [part for part in splits if part.task == "sentences"]
     test = tuple(u for part in splits for u in part.test)
     valid = tuple(u for part in splits for u in part.valid if free(u))
-    held = {u.text for u in valid if sentences}
+    held = {u.text for part in sentences for u in part.valid if free(u)}
     train = tuple(u for part in splits for u in part.train if free(u) and u.text not in held)
     notes = list(dict.fromkeys(part.note for part in splits))
     if dropped := sum(len(part.train) + len(part.valid) for part in splits) - len(train) - len(valid):
@@ -149,14 +150,20 @@ def subset(utterances: Sequence[Utterance], *, minutes: float, seed: int = 0) ->
     """At most so many minutes, drawn in a seeded order that a larger budget only extends."""
     chosen, left = set(), minutes * 60
     for utterance in sorted(utterances, key=lambda u: draw(u.key, seed)):
-        seconds = utterance.seconds if utterance.seconds is not None else audio.duration(utterance.audio)
-        if seconds > left:
+        if (seconds := lasting(utterance)) > left:
             break
         chosen.add(utterance.key)
         left -= seconds
     if not chosen:
         raise InputError(f"{minutes:g} minutes hold no utterance of {_one_language(utterances)}; ask for more")
     return tuple(u for u in utterances if u.key in chosen)
+
+
+def lasting(utterance: Utterance) -> float:
+    """Its seconds: as its row says, else of its file, from where it begins."""
+    if utterance.seconds is not None:
+        return utterance.seconds
+    return max(0.0, audio.duration(utterance.audio) - (utterance.start or 0.0))
 
 
 def save(splits: Mapping[str, Split], path: str | Path, *, beside: Path | None = None) -> None:

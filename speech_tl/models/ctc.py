@@ -360,6 +360,7 @@ def load(folder: Path | str, *, device: str = "cpu") -> MultilingualCTC:
         InputError: there is no checkpoint, it is not safetensors, of another format, or its parts do not fit together.
     """
     folder = Path(folder)
+    settle(folder / "checkpoint")
     if (folder / "checkpoint").is_dir():
         folder = folder / "checkpoint"
     settle(folder)

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from speech_tl.errors import InputError
 
 FORMAT = "speech_tl state"
-VERSION = 2
+VERSION = 3
 TENSOR = "<tensor>"
 
 

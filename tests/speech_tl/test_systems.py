@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from speech_tl.augmentation import AS_RECORDED, MILD, NEW_VOICES, Augmentation
-from speech_tl.baselines import fixed_features, mfcc_ridge
+from speech_tl.baselines import _mfcc, fixed_features, mfcc_ridge
 from speech_tl.data.manifest import Utterance
 from speech_tl.data.preparation import Language, by_language, prepare
 from speech_tl.errors import InputError
@@ -239,6 +239,7 @@ def test_ridges_tell_a_low_tone_from_a_high_one(data: dict[str, Language]) -> No
         assert [result.hypothesis for result in evaluation.results] == ["low", "high"]
     assert untrained_model.training, "as it was"
     assert not mfcc_ridge(data).results, "sentences have no word classifier"
+    assert _mfcc(8000)(torch.zeros(240)).shape[0] == 40, "a slip of a boundary is 30 ms"
 
 
 def test_phones_need_a_head_for_the_sounds_of_all_languages() -> None:

@@ -1,6 +1,7 @@
 """Padding, shares of a batch, and the frames CTC needs, by hand; then the laws they obey."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -178,3 +179,6 @@ def test_batches_follow_their_order_and_resume_with_it(examples: Examples) -> No
     again = SpeechBatches({"eng": examples}, Counting())
     again.load_state_dict(batches.state_dict())
     assert next(iter(again)).keys == next(batches).keys == ("3.wav",)
+    other = SpeechBatches({"eng": replace(examples, targets=((1, 2), *examples.targets[1:]))}, Counting())
+    with pytest.raises(InputError, match="begun with other recordings or transcripts"):
+        other.load_state_dict(batches.state_dict())

@@ -43,6 +43,17 @@ def test_a_saved_dataset(tmp_path: Path, tone: Callable[..., Path]) -> None:
     assert Path(second.audio).stat().st_mtime_ns == before
 
 
+def test_languages_that_are_numbered(tmp_path: Path, tone: Callable[..., Path]) -> None:
+    made = table(tone, tmp_path / "in", sentence=["a", "b"], language=[1, 0])
+    made = made.cast_column("language", datasets.ClassLabel(names=["fin", "swe"]))
+    made.save_to_disk(tmp_path / "saved")
+    found = manifest.read(f"hub:{tmp_path / 'saved'}:multilang", cache=tmp_path / "cache")
+    assert [u.language for u in found] == ["swe", "fin"]
+    made.map(lambda _: {"audio": None}).cast_column("audio", datasets.Audio(decode=False)).save_to_disk(tmp_path / "no")
+    with pytest.raises(InputError, match="train row 1: no audio"):
+        manifest.read(f"hub:{tmp_path / 'no'}", cache=tmp_path / "cache")
+
+
 def test_parts_of_a_dataset_become_the_split(
     tmp_path: Path, tone: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,6 +1,7 @@
 """A corpus is refused in one line that names the file and the row, or read exactly as it was written."""
 
 import csv
+import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -126,11 +127,35 @@ def test_a_table_may_begin_with_an_empty_line(tmp_path: Path) -> None:
         manifest.read(tmp_path)
 
 
-@pytest.mark.parametrize("other", ["ENG", "eng "])
-def test_a_language_is_written_in_one_way(corpus: Callable[..., Path], other: str) -> None:
-    folder = corpus([("0.wav", "a", "eng", "s"), ("1.wav", "a", other, "s")])
-    with pytest.raises(InputError, match=rf"row 3: language '{other}', but 'eng' in .*row 2; write both alike"):
+def test_a_language_is_written_in_one_way(corpus: Callable[..., Path]) -> None:
+    folder = corpus([("0.wav", "a", "eng", "s"), ("1.wav", "a", "ENG", "s")])
+    with pytest.raises(InputError, match=r"row 3: language 'ENG', but 'eng' in .*row 2; write both alike"):
         manifest.read(folder)
+
+
+def test_one_person_is_one_however_the_name_is_encoded(corpus: Callable[..., Path]) -> None:
+    folder = corpus([("0.wav", " a ", " eng", "Jos\u00e9"), ("1.wav", "a", "eng ", "Jose\u0301 ")])
+    assert {(u.speaker, u.language) for u in manifest.read(folder)} == {("Jos\u00e9", "eng")}
+    assert manifest.read(folder)[0].text == " a ", "texts are as they were written"
+
+
+def test_times_of_long_recordings_have_names_of_their_own() -> None:
+    keys = [Utterance("l.wav", "a", "eng", "s", start=start, end=start + 1.4).key for start in (10000.12, 10000.14)]
+    assert keys == ["l.wav@10000.12-10001.52", "l.wav@10000.14-10001.54"]
+
+
+def test_a_recording_that_is_given_twice(corpus: Callable[..., Path]) -> None:
+    folder = corpus([("0.wav", "a", "eng", "s")])
+    with pytest.raises(InputError, match=r"corpus/0\.wav is in .*row 2 and in .*row 2: give it once"):
+        manifest.check_names([*manifest.read(folder), *manifest.read(folder / "metadata.csv")])
+
+
+def test_names_that_cannot_be_written(tmp_path: Path, tone: Callable[..., Path]) -> None:
+    tone(tmp_path / "a.wav")
+    row = {"file_name": "a.wav", "text": "a\ud800", "language": "eng", "speaker_id": "s"}
+    (tmp_path / "metadata.jsonl").write_text(json.dumps(row))
+    with pytest.raises(InputError, match=r"row 1': text 'a\\ud800' is not Unicode; rename it"):
+        manifest.read(tmp_path)
 
 
 def test_all_missing_audio_is_counted_and_three_files_are_named(corpus: Callable[..., Path]) -> None:

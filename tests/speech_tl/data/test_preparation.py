@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from speech_tl.data import splits
 from speech_tl.data.manifest import Utterance
 from speech_tl.data.preparation import Division, divided, prepare
 from speech_tl.data.text import normaliser
@@ -57,6 +58,21 @@ def test_sentences_that_are_tested_are_left_out_of_it() -> None:
     assert [u.text for u in found.train] == ["one", "four"]
     assert found.note.endswith(
         "1 utterances more that are only trained on, 2 dropped whose text occurs in test or validation"
+    )
+
+
+def test_more_to_train_on_beside_a_split_file(tmp_path: Path) -> None:
+    first = divided([TESTED], Division(), normalise=normaliser("eng"))
+    splits.save({"eng": first}, tmp_path / "splits.json")
+    more = corpus("more", "x:nine: y:ten:")
+    division = Division(split_file=tmp_path / "splits.json", train_only=("more",))
+    found = divided([TESTED, more], division, normalise=normaliser("eng"))
+    assert [u.text for u in found.train] == [*(u.text for u in first.train), "nine", "ten"]
+    assert found.test == first.test
+    division = Division(split_file=tmp_path / "splits.json")
+    assert (
+        "2 recordings that it does not name are left out"
+        in divided([TESTED, more], division, normalise=normaliser("eng")).note
     )
 
 

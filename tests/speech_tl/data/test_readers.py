@@ -68,6 +68,21 @@ def test_a_column_named_twice_is_refused(tmp_path: Path) -> None:
         manifest.read(tmp_path)
 
 
+def test_what_spreadsheets_add_is_nothing(tmp_path: Path, tone: Callable[..., Path]) -> None:
+    tone(tmp_path / "a.wav")
+    (tmp_path / "metadata.csv").write_text("file_name,text,language,speaker_id,,\na.wav,b,eng,s,,\n,,,,,\n")
+    assert [(u.text, u.extra) for u in manifest.read(tmp_path)] == [("b", ())]
+
+
+def test_a_quote_that_is_never_closed(tmp_path: Path, tone: Callable[..., Path]) -> None:
+    rows = ["file_name,text,language,speaker_id", '0.wav,"hello,fi,a', '1.wav,"bye,fi,b', "2.wav,x,fi,b", ""]
+    for at in range(3):
+        tone(tmp_path / f"{at}.wav")
+    (tmp_path / "metadata.csv").write_text("\n".join(rows))
+    with pytest.raises(InputError, match="row 3: not readable as a table"):
+        manifest.read(tmp_path)
+
+
 @pytest.fixture
 def release(tmp_path: Path, tone: Callable[..., Path]) -> Path:
     """A Common Voice release of four clips, in the folder `sw`."""
@@ -89,6 +104,12 @@ def test_common_voice_comes_with_its_parts(release: Path) -> None:
     ]
     assert utterances[0].extra == (("up_votes", "2"),)
     assert utterances[0].key == "sw/c0.mp3"
+
+
+def test_a_small_release_tests_nobody(release: Path) -> None:
+    for name in ("dev", "test"):
+        (release / f"{name}.tsv").write_text("client_id\tpath\tsentence\tup_votes\tlocale\n")
+    assert [u.split for u in manifest.read(release)] == ["train"]
 
 
 def test_common_voice_validated_alone_or_by_name(release: Path) -> None:

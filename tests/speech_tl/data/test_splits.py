@@ -5,7 +5,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from speech_tl.data import manifest, split_files, splits
 from speech_tl.data.corpora import CORPORA, split_arguments
@@ -293,6 +295,21 @@ def test_who_and_what_one_corpus_tests_the_other_does_not_train_on() -> None:
     assert [u.text for u in both.valid] == ["five"] and [u.text for u in both.test] == ["one", "six"]
     assert both.note == "first; second; 2 dropped, of speakers (or namesakes) or texts tested in another corpus"
     assert joined([first]) is first
+
+
+def test_a_word_list_beside_sentences_is_trained_on() -> None:
+    """Its validation has the words that it trains on; of the sentences only their own validation's go."""
+    words = Split((said("ben", "one", 0), said("eva", "two", 1)), (said("ben", "two", 2),), (said("max", "one", 3),),
+                  "unseen speakers", "words", "words")  # fmt: skip
+    train = (said("ida", "a sentence", 4), said("ida", "two of them", 5))
+    read = Split(train, (said("ida", "three", 6),), (said("ada", "four", 7),), "unseen speakers", "read", "sentences")
+    assert [u.text for u in joined([words, read]).train] == ["one", "two", "a sentence", "two of them"]
+
+
+def test_how_long_the_last_segment_lasts(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "l.wav", np.zeros(16000), 8000)
+    row = Utterance(str(tmp_path / "l.wav"), "a", "eng", "s", start=1.5)
+    assert splits.lasting(row) == 0.5 and splits.lasting(replace(row, seconds=0.25)) == 0.25
 
 
 def test_a_corpus_of_one_speaker_keeps_its_own() -> None:
