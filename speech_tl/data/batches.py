@@ -215,7 +215,7 @@ class SpeechBatches:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         if state["targets"] != self._digest:
             raise InputError(
-                "this run was begun with other recordings or transcripts: bring those back, or start in a new folder"
+                "the saved run was begun with other data, recordings or transcripts: give the same data, or a new folder"
             )
         self.order.load_state_dict(state["order"])
 

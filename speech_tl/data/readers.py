@@ -156,7 +156,9 @@ def _delimited(file: Path, required: tuple[str, ...]) -> Iterator[tuple[str, dic
         except UnicodeDecodeError:
             raise _bad_encoding(file) from None
         except csv.Error as error:
-            raise InputError(f"{file}, row {reader.line_num}: not readable as a table ({error})") from None
+            raise InputError(
+                f"{file}, row {reader.line_num}: not readable as a table ({error}); a quote may never be closed"
+            ) from None
         if not rows:
             found = "a header and no rows" if header else "empty"
             raise InputError(f"{file} is {found}; expected a header with {', '.join(required)}, then a row each")

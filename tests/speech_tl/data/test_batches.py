@@ -180,5 +180,5 @@ def test_batches_follow_their_order_and_resume_with_it(examples: Examples) -> No
     again.load_state_dict(batches.state_dict())
     assert next(iter(again)).keys == next(batches).keys == ("3.wav",)
     other = SpeechBatches({"eng": replace(examples, targets=((1, 2), *examples.targets[1:]))}, Counting())
-    with pytest.raises(InputError, match="begun with other recordings or transcripts"):
+    with pytest.raises(InputError, match="begun with other data, recordings or transcripts"):
         other.load_state_dict(batches.state_dict())
