@@ -215,7 +215,7 @@ class SpeechBatches:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         if state["targets"] != self._digest:
             raise InputError(
-                "the saved run was begun with other data, recordings or transcripts: give the same data, or a new folder"
+                "the saved run was begun with other data, recordings or transcripts: give the same data or a new --out"
             )
         self.order.load_state_dict(state["order"])
 
