@@ -45,7 +45,7 @@ class Config(flags.Runs):
     names: Path | None = None
     """For pictures, a tab-separated table of folder and class; other folders are left out."""
     size: int = 32
-    """Side in pixels that pictures are scaled to."""
+    """Pixels a side that pictures are scaled to; a pretrained encoder sees no more than these: give it its own size."""
     encoder: str = "cnn"
     """For pictures: cnn to train one from pixels, or a folder of a vision checkpoint of transformers, frozen."""
     methods: tuple[Method, ...] = METHODS
