@@ -7,10 +7,10 @@ teacher was trained on, divided as for the teacher.
     python -m recipes.asr_distillation --checkpoint runs/words --data D/fsdd_english_digits D/arabic_speech_commands \\
         D/lithuanian_speech_commands --steps 6000 --out runs/student
 
-So measured (`--phones eng=espeak:en-us arb=ipa lit=espeak:lt --validate-every 500 --methods alone soft_targets`; the
-teacher is the words model of 20,000 updates with 0.72 million weights, the student has 0.19), utterance error on theo,
-Arabic and Lithuanian, seed 0: teacher 4.0, 8.0, 11.2; student alone 19.8, 50.2, 39.3 (578 CPU-seconds); with soft
-targets 9.8, 35.6, 42.1 (1,129): between the two where the teacher has much data, and 6 to 31 points short of it.
+So measured (`--phones eng=espeak:en-us arb=ipa lit=espeak:lt --steps 20000 --validate-every 1000 --methods
+soft_targets alone`; the teacher is a words model of 8,000 updates with 0.72 million weights, the student has 0.19),
+utterance error on theo, Arabic and Lithuanian, seed 0: teacher 6.8, 12.8, 11.8; student alone 10.8, 19.5, 19.7 (694
+CPU-seconds); with soft targets 7.0, 13.0, 16.9 (1,844): within a point of the teacher where it has much data.
 `relational` is still to be run.
 """
 
