@@ -96,11 +96,9 @@ def main(config: Config) -> Report:
     began = time.monotonic()
     chosen(config.device)
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
-    flags.check_named(methods=config.methods)
-    flags.check_named(data=config.data)
+    flags.check_named(methods=config.methods, data=config.data)
     if config.train_minutes and config.train_speakers:
         raise InputError("--train-minutes and --train-speakers are two ways to say how much: give one of them")
-
     if config.steps < 2:
         raise InputError(f"--steps {config.steps}: expected 2 or more, some of which warm up a new head")
 
