@@ -67,7 +67,7 @@ class Config(flags.Recordings, flags.Run):
     """Source clips are joined into strings of so many, SHORTEST LONGEST."""
     methods: tuple[Method, ...] = METHODS
     """Ways from one domain to the other; the bounds are among them."""
-    rule: Rule = "rank_sum"
+    rule: Rule = "agreed_information"
     """What decides between the methods and their checkpoints, without a transcript of the target."""
     encoder: str = "small"
     """Size, folder or hub id, as in asr_multilingual."""

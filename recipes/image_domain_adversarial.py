@@ -41,7 +41,7 @@ class Config(flags.Run):
     """Photographs in train/ and test/, whose patches lie under the target's digits."""
     methods: tuple[Method, ...] = METHODS
     """Ways from one domain to the other; the bounds are among them."""
-    rule: Rule = "mutual_information"
+    rule: Rule = "agreed_information"
     """What decides between the methods and their checkpoints, without a label of the target."""
     examples: int = 15_000
     """Training digits of each domain; no digit is in both."""

@@ -49,11 +49,10 @@ Method = Literal[
     "target_supervised",
 ]
 METHODS: tuple[Method, ...] = get_args(Method)
-Rule = Literal["rank_sum", "agreement", "mutual_information", "soft_neighbourhood_density", "entropy", "source_risk"]
+Rule = Literal[
+    "agreed_information", "agreement", "mutual_information", "soft_neighbourhood_density", "entropy", "source_risk"
+]
 RULES: tuple[Rule, ...] = get_args(Rule)
-RANKED: tuple[Rule, Rule] = ("mutual_information", "agreement")
-"""Whose ranks `rank_sum` adds up: who is certain of the wrong things is alone with them, and who agrees with most may
-be one of many that err alike."""
 BOUNDS: tuple[Method, ...] = ("source_only", "target_supervised")
 GO_ON: tuple[Method, ...] = ("dann", "coral", "mmd", "reweighting", "self_training")
 """What goes on with the source's labels, and may do so on what `Shift.mapped` makes of its examples."""
@@ -229,21 +228,20 @@ def chosen_by(rule: Rule, found: Mapping[Method, Adapted], *, measure: Measure) 
 
 
 def _liked(rule: Rule, found: Mapping[Method, Adapted], measure: Measure) -> dict[Method, float]:
-    """How good a rule finds each method, the higher the better; of equals the first is meant."""
-    if rule == "rank_sum":
-        certain, agreed = (_liked(each, found, measure) for each in RANKED)
-        order = sorted(found, key=lambda method: -certain[method])
-        return {method: -sum(_better(each, method) for each in (certain, agreed)) for method in order}
+    """How good a rule finds each method, the higher the better; of equals the first is meant.
+
+    Who is certain of the wrong things is alone with them, and who agrees with most may be one of many that err alike:
+    `agreed_information` takes from mutual information (nats) the mean share of errors (0 to 1), were another method's
+    answers the truth.
+    """
+    if rule == "agreed_information":
+        agreed = _liked("agreement", found, measure)
+        return {method: own.scores["mutual_information"] + agreed[method] / 100 for method, own in found.items()}
     if rule == "agreement":
         answers = [own.answers for own in found.values()]
         apart = [[_difference(other, own, measure) for other in answers] for own in answers]
         return dict(zip(found, agreement(apart), strict=True))
     return {method: own.scores[rule] for method, own in found.items()}
-
-
-def _better(liked: Mapping[Method, float], method: Method) -> int:
-    """How many are liked better."""
-    return sum(other > liked[method] for other in liked.values())
 
 
 def _difference(answers: Sequence[str], others: Sequence[str], measure: Measure) -> float:

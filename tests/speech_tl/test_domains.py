@@ -62,7 +62,7 @@ def test_every_method_trains_and_is_tested_on_both_sides(
     if method not in ("target_supervised", "adda"):
         assert found.source.cer < 5
     assert 0 <= found.a_distance <= 2
-    assert {"rank_sum", "agreement", *found.scores} == set(RULES) and len(found.answers) == 60
+    assert {"agreed_information", "agreement", *found.scores} == set(RULES) and len(found.answers) == 60
     first = (tmp_path / "log.txt").read_text().splitlines()[0]
     terms = {"dann": {"domain"}, "adda": {"domain", "fooling"}, "coral": {"coral"}, "mmd": {"mmd"},
              "self_training": {"pseudo_labels"}}.get(method, set())  # fmt: skip
@@ -176,16 +176,18 @@ def test_who_agrees_with_most_is_chosen() -> None:
     assert agreement([[0.0]]) == [0.0]
 
 
-def test_ranks_by_two_rules_are_added_up() -> None:
-    """Certainty puts reweighting, coral, mmd, dann, adda; answers, 2, 1, 1, 1 and 5 wrong, put the first fourth."""
+def test_certainty_counts_as_far_as_others_agree() -> None:
+    """Of ten answers 2, 1, 1 and 5 are wrong: from the others differ (1 + 1 + 3) / 30, (1 + 0 + 4) / 30 twice, 11 / 30.
+
+    So reweighting has 0.9 - 0.17, coral 0.95 - 0.17, mmd as much less 0.05, and adda 1.1 - 0.37.
+    """
     found = {method: adapted(method, wrong, mutual_information=certain) for method, wrong, certain in
-             (("mmd", 1, 0.7), ("coral", 1, 0.8), ("dann", 1, 0.2), ("reweighting", 2, 0.9), ("adda", 5, 0.1))
-             }  # fmt: skip
-    assert chosen_by("mutual_information", found, measure="cer") == "reweighting"
-    assert chosen_by("agreement", found, measure="cer") == "mmd"
-    assert chosen_by("rank_sum", found, measure="cer") == "coral", "1 + 0 are better; than mmd 2 + 0, reweighting 0 + 3"
-    found["reweighting"] = adapted("reweighting", 1, mutual_information=0.9)
-    assert chosen_by("rank_sum", found, measure="cer") == "reweighting"
+             (("reweighting", 2, 0.9), ("mmd", 1, 0.9), ("coral", 1, 0.95), ("adda", 5, 1.1))}  # fmt: skip
+    assert chosen_by("mutual_information", found, measure="cer") == "adda"
+    assert chosen_by("agreement", found, measure="cer") == "reweighting", "of equals the first"
+    assert chosen_by("agreed_information", found, measure="cer") == "coral"
+    found["adda"] = adapted("adda", 5, mutual_information=1.2)
+    assert chosen_by("agreed_information", found, measure="cer") == "adda", "0.83 is more than 0.78"
 
 
 def test_what_was_closed_and_what_was_regretted() -> None:
