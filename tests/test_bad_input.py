@@ -173,7 +173,7 @@ CORPUS = [
     Bad("a header alone", TRAIN, r"metadata\.csv is a header and no rows; expected", new_table("file_name,text,language,speaker_id\n")),
     Bad("a table without a column", TRAIN, r"row 1: no column speaker_id; columns found: file_name, text, language", new_table("file_name,text,language\naa1-0.wav,one,aa\n")),
     Bad("a row with a missing cell", TRAIN, r"metadata\.csv, row 26: 3 cells, but the header has 4 columns", row("aa1-0.wav,one,aa")),
-    Bad("a quote that never ends", TRAIN, r"row 27: not readable as a table .*; a quote may never be closed", row('x.wav,"one,aa,aa1\ny.wav,two,aa,aa1')),
+    Bad("a quote that never ends", TRAIN, r"line 26: not readable as a table .*; a quote may never be closed", row('x.wav,"one,aa,aa1\ny.wav,two,aa,aa1')),
     Bad("Latin-1", TRAIN, r"row 2: not UTF-8 \(byte 0xf6.*iconv", new_table("file_name,text,language,speaker_id\naa1-0.wav,zwölf,aa,aa1\n".encode("latin-1"))),
     Bad("UTF-16", TRAIN, r"row 1: not UTF-8.*iconv", new_table("file_name,text\n".encode("utf-16"))),
     Bad("a missing recording", TRAIN, r"corpus: 1 of 25 audio files are missing: .*x\.wav \(row 26\)", row("x.wav,one,aa,aa1")),

@@ -132,9 +132,10 @@ def _delimited(file: Path, required: tuple[str, ...]) -> Iterator[tuple[str, dic
             strict=not tabs,  # else an open quote swallows rows
         )
         header: list[str] = []
-        rows = 0
+        rows = ended = 0
         try:
             for number, row in enumerate(reader, start=1):
+                ended = reader.line_num
                 if not any(map(str.strip, row)):
                     continue
                 if not header:
@@ -157,7 +158,7 @@ def _delimited(file: Path, required: tuple[str, ...]) -> Iterator[tuple[str, dic
             raise _bad_encoding(file) from None
         except csv.Error as error:
             raise InputError(
-                f"{file}, row {reader.line_num}: not readable as a table ({error}); a quote may never be closed"
+                f"{file}, line {ended + 1}: not readable as a table ({error}); a quote may never be closed"
             ) from None
         if not rows:
             found = "a header and no rows" if header else "empty"

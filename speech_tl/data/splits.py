@@ -230,8 +230,9 @@ def _by_column(utterances: Sequence[Utterance], may_share: bool, language: str) 
     if shared and not may_share:
         raise InputError(
             f"{language}: the split column shares {len(shared)} speakers between train and test "
-            f"({', '.join(shared[:4])}{', ...' if len(shared) > 4 else ''}); pass --hold-out-speakers "
-            f"{shared[-1]} for a speaker-disjoint test or --known-speakers to accept it"
+            f"({', '.join(shared[:4])}{', ...' if len(shared) > 4 else ''}); correct the column, or pass "
+            f"--hold-out-speakers {shared[-1]} for a speaker-disjoint test or --known-speakers to accept it where a "
+            "recipe has these flags"
         )
     return tuple(parts["train"]), tuple(parts["valid"]), tuple(parts["test"]), notes
 

@@ -79,7 +79,7 @@ def test_a_quote_that_is_never_closed(tmp_path: Path, tone: Callable[..., Path])
     for at in range(3):
         tone(tmp_path / f"{at}.wav")
     (tmp_path / "metadata.csv").write_text("\n".join(rows))
-    with pytest.raises(InputError, match="row 3: not readable as a table"):
+    with pytest.raises(InputError, match="line 2: not readable as a table"):
         manifest.read(tmp_path)
 
 
