@@ -43,7 +43,7 @@ from speech_tl.data.preparation import divided
 from speech_tl.data.splits import is_word_list
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
-from speech_tl.evaluate import Evaluation, division_of, evaluate, heard_by
+from speech_tl.evaluate import Evaluation, division_of, evaluate, heard_by, sentences_heard_by
 from speech_tl.models import changes, ctc, voices
 from speech_tl.pseudo_labels import pseudo_labelled
 from speech_tl.recommendation import distance, for_voice
@@ -215,6 +215,7 @@ def _start(config: Config, checkpoint: Path, recordings: Sequence[Utterance], ta
         seconds=max(config.seconds),
         unheard_texts=config.unheard_texts,
         transcribed=config.pseudo_labels is None,
+        learned=sentences_heard_by(checkpoint, language),
         seed=config.seed,
     )
     speakers = [session.speaker for session in found]

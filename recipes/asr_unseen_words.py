@@ -101,7 +101,9 @@ def main(config: Config) -> Report:
     plan = flags.plan(config)
     if configuration.begin(config, config.out, resume=config.resume, free=SEARCHED):
         splits.save({code: data[code].split for code in words.languages}, config.out / SPLITS)
-    _check_same(words, config.out / HELD_OUT)
+        files.write(config.out / HELD_OUT, json.dumps(_sorted(words), ensure_ascii=False, indent=1) + "\n")
+    else:
+        _check_same(words, config.out / HELD_OUT)
     handicap = _handicap(config, words, plan) if config.handicap is None else config.handicap
     model = _trained(config, words, plan, config.out, handicap=handicap)
 
@@ -248,12 +250,16 @@ def _trained(config: Config, words: HeldOut, plan: Plan, folder: Path, *, handic
     ).model
 
 
+def _sorted(words: HeldOut) -> dict[str, list[str]]:
+    """Language -> what is held out of it."""
+    return {code: sorted(own) for code, own in words.words.items()}
+
+
 def _check_same(words: HeldOut, file: Path) -> None:
     """The words held out are those that this run began with."""
-    now = {code: sorted(own) for code, own in words.words.items()}
-    if not file.exists():
-        files.write(file, json.dumps(now, ensure_ascii=False, indent=1) + "\n")
-    elif (before := json.loads(file.read_text(encoding="utf-8"))) != now:
+    now = _sorted(words)
+    before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else now
+    if before != now:
         code = next(code for code in now if before.get(code) != now[code])
         raise InputError(
             f"--resume: {file.parent} was begun with other words of {code} held out "

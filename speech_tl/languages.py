@@ -110,6 +110,7 @@ def learn(
         check_clips(language, own, speed=settings.augmentation.fastest)
         return fitted(method, own, {code: _heard_by(own, language)}, settings=settings, plan=plan, folder=folder)
     own = copy.deepcopy(model)
+    own.config.calibration = {}  # of how languages were told apart before their layers moved
     if code in model.languages:
         add_symbols(own, code, language.units)
     else:

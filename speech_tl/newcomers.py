@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from speech_tl.data.batches import Examples
 from speech_tl.data.clips import Clips
-from speech_tl.data.enrolment import Session, sessions
+from speech_tl.data.enrolment import Session, sessions, unread
 from speech_tl.data.manifest import Utterance
+from speech_tl.data.splits import is_word_list
 from speech_tl.data.text import Normaliser, normaliser
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.models.ctc import MultilingualCTC
@@ -78,11 +79,15 @@ def divided(
     seconds: float,
     unheard_texts: bool,
     transcribed: bool,
+    learned: Collection[str],
     seed: int,
 ) -> list[Session]:
     """What each speaker enrols with and is tested on (`data.enrolment.sessions`), texts normalised.
 
+    Of running speech no text that is enrolled or that the model learned is tested, which is counted and said.
+
     Args:
+        learned: sentences of the model's training and validation, by their digests.
         transcribed: whether transcripts are learned from; where not, clips without one are enrolled too, and tested is
             what has one that the head can write.
     """
@@ -91,6 +96,14 @@ def divided(
     if transcribed:
         spoken = writable(spoken, model, language)
     found = sessions(spoken, seconds=seconds, unheard_texts=unheard_texts, seed=seed)
+    if not is_word_list([u.text for u in spoken if u.text]):
+        clips = sum(len(each.test) for each in found)
+        found = [unread(each, learned) for each in found]
+        if read := clips - sum(len(each.test) for each in found):
+            print(
+                f"{read} of {clips} test clips are left out: their sentences are enrolled, or known to the checkpoint",
+                file=sys.stderr,
+            )
     if transcribed:
         return found
     missing = model.units(language).missing

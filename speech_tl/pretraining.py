@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from speech_tl.acoustics import normalise
-from speech_tl.data.batches import Examples, SpeechBatch, SpeechBatches
+from speech_tl.data.batches import Examples, SpeechBatch, SpeechBatches, shuffled
 from speech_tl.data.clips import Clips
 from speech_tl.data.preparation import Language
 from speech_tl.data.splits import subset
@@ -26,7 +26,6 @@ from speech_tl.systems import Settings
 from speech_tl.torchaudio_shim import torchaudio
 from speech_tl.training.checkpoint import load_state, save_state
 from speech_tl.training.loop import History, Plan, fit
-from speech_tl.training.sampling import GroupBatches
 from speech_tl.training.seeding import Streams, seed_everything
 from speech_tl.transfer.masked_prediction import RandomQuantizer, fill_with_noise, prediction_loss, spans, usage
 
@@ -166,14 +165,13 @@ def wordless_batches(clips: Clips, language: str, settings: Settings, *, generat
     Raises:
         InputError: a clip is longer than a whole batch.
     """
-    order = GroupBatches(
-        {language: clips.lengths},
-        max_total=int(settings.batch_seconds * clips.sample_rate),
-        max_items=settings.batch_clips,
+    return shuffled(
+        {language: _wordless(clips, language)},
+        seconds=settings.batch_seconds,
+        clips=settings.batch_clips,
         temperature=settings.temperature,
         generator=generator,
     )
-    return SpeechBatches({language: _wordless(clips, language)}, order)
 
 
 def _wordless(clips: Clips, language: str) -> Examples:

@@ -20,14 +20,13 @@ from torch import Tensor
 
 from speech_tl.acoustics import WARPS
 from speech_tl.augmentation import Augmentation
-from speech_tl.data.batches import Examples, SpeechBatch, SpeechBatches, name_infeasible
+from speech_tl.data.batches import Examples, SpeechBatch, SpeechBatches, name_infeasible, shuffled
 from speech_tl.errors import unknown_name
 from speech_tl.models import changes, voices
 from speech_tl.models.changes import Changes
 from speech_tl.models.ctc import MultilingualCTC, layer_groups
 from speech_tl.models.language_heads import ctc_loss
 from speech_tl.training.loop import Plan, fit
-from speech_tl.training.sampling import GroupBatches
 from speech_tl.training.seeding import Streams, seed_everything
 from speech_tl.transfer import layers
 from speech_tl.transfer.conservative import clone, l2_sp, output_kl, weights
@@ -178,14 +177,7 @@ def best_warp(model: MultilingualCTC, enrolment: Examples, *, least: float = 0.8
 def _batches(enrolment: Examples, replay: Examples | None, streams: Streams) -> SpeechBatches:
     """Of the voice, and as often of the others where there are some."""
     examples = {"enrolment": enrolment, **({"replay": replay} if replay else {})}
-    order = GroupBatches(
-        {name: each.clips.lengths for name, each in examples.items()},
-        max_total=60 * enrolment.clips.sample_rate,
-        max_items=16,
-        temperature=inf,
-        generator=streams.generator("batches"),
-    )
-    return SpeechBatches(examples, order)
+    return shuffled(examples, seconds=60, clips=16, temperature=inf, generator=streams.generator("batches"))
 
 
 def _ctc(model: MultilingualCTC, batch: SpeechBatch, _progress: float) -> dict[str, Tensor]:

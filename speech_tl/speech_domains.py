@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from speech_tl.acoustics import LogMel, mask
-from speech_tl.data.batches import SpeechBatch, SpeechBatches
+from speech_tl.data.batches import SpeechBatch, SpeechBatches, shuffled
 from speech_tl.data.clips import Clips
 from speech_tl.data.disturbance import Change, disturbed, resembling
 from speech_tl.data.preparation import Language
@@ -26,7 +26,6 @@ from speech_tl.models.language_heads import ctc_losses
 from speech_tl.results import Evaluation, Measure, telling
 from speech_tl.shifts import SIDES, Look, Read, Side
 from speech_tl.systems import Settings, check_clips, untrained
-from speech_tl.training.sampling import GroupBatches
 from speech_tl.transfer.selection import evenly
 
 FLAT = 4.0
@@ -78,14 +77,13 @@ class SpeechShift:
 
     def batches(self, side: Side, *, generator: torch.Generator) -> SpeechBatches:
         code, clips = self.source.code, self._of(side).train
-        order = GroupBatches(
-            {code: clips.lengths},
-            max_total=int(self.settings.batch_seconds * clips.sample_rate),
-            max_items=self.settings.batch_clips,
+        return shuffled(
+            {code: self._of(side).examples(clips, self.source.units)},
+            seconds=self.settings.batch_seconds,
+            clips=self.settings.batch_clips,
             temperature=1.0,
             generator=generator,
         )
-        return SpeechBatches({code: self._of(side).examples(clips, self.source.units)}, order)
 
     def rows(self, batch: SpeechBatch) -> Tensor:
         return torch.tensor([self._row[key] for key in batch.keys])

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from speech_tl.augmentation import AS_RECORDED, MILD, NEW_VOICES, Augmentation
-from speech_tl.data.batches import SpeechBatch, SpeechBatches, frames_needed, name_infeasible
+from speech_tl.data.batches import SpeechBatch, SpeechBatches, frames_needed, name_infeasible, shuffled
 from speech_tl.data.clips import Clips
 from speech_tl.data.preparation import Language
 from speech_tl.device import leads
@@ -31,7 +31,6 @@ from speech_tl.phonology.units import Units
 from speech_tl.results import Row
 from speech_tl.torchaudio_shim import torchaudio
 from speech_tl.training.loop import History, Plan, Terms, fit
-from speech_tl.training.sampling import GroupBatches
 from speech_tl.training.seeding import Streams, seed_everything
 
 LONGEST_FILL = 1.0
@@ -227,17 +226,15 @@ def mixed_batches(
     draws = max(1, min(settings.draws, settings.batch_clips)) if alike and len(data) > 1 else 1
     if settings.draws > 1 and not alike:
         print("sampling rates differ, or only some languages have phones: a batch is of one language", file=sys.stderr)
-    lengths = {code: d.train.lengths for code, d in data.items()}
-    total = int(settings.batch_seconds * max(d.train.sample_rate for d in data.values()))
-    order = GroupBatches(
-        lengths,
-        max_total=min(total, max(total // draws, *map(max, lengths.values()))),  # a longer clip is refused
-        max_items=settings.batch_clips // draws,
+    examples = {code: language.examples(language.train, model.units(code)) for code, language in data.items()}
+    return shuffled(
+        examples,
+        seconds=settings.batch_seconds,
+        clips=settings.batch_clips,
         temperature=settings.temperature,
         generator=generator,
+        draws=draws,
     )
-    examples = {code: language.examples(language.train, model.units(code)) for code, language in data.items()}
-    return SpeechBatches(examples, order, draws=draws)
 
 
 def check_batches(settings: Settings) -> None:

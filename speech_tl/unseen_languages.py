@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from speech_tl.data.batches import Examples, SpeechBatch, SpeechBatches, name_infeasible
+from speech_tl.data.batches import Examples, SpeechBatch, name_infeasible, shuffled
 from speech_tl.data.splits import draw
 from speech_tl.data.transcriptions import Words
 from speech_tl.errors import InputError, unknown_name
@@ -20,7 +20,6 @@ from speech_tl.models.phone_heads import Head, PhoneRecogniser
 from speech_tl.phone_results import hear
 from speech_tl.systems import Settings, check_batches
 from speech_tl.training.loop import Plan, fit
-from speech_tl.training.sampling import GroupBatches
 from speech_tl.training.seeding import Streams, seed_everything
 
 VALIDATION = 0.1
@@ -74,10 +73,10 @@ def train(
     for each in examples.values():
         name_infeasible(each, model.output_lengths, speed=settings.augmentation.fastest)
     streams = Streams(seed)
-    order = GroupBatches(
-        {code: own.clips.lengths for code, own in examples.items()},
-        max_total=int(settings.batch_seconds * model.rate),
-        max_items=settings.batch_clips,
+    batches = shuffled(
+        examples,
+        seconds=settings.batch_seconds,
+        clips=settings.batch_clips,
         temperature=settings.temperature,
         generator=streams.generator("batches"),
     )
@@ -101,7 +100,7 @@ def train(
 
     history = fit(
         model,
-        SpeechBatches(examples, order),
+        batches,
         terms,
         plan=plan,
         out=folder,

@@ -21,6 +21,7 @@ from speech_tl.held_out_words import HeldOut
 from speech_tl.models.ctc import MultilingualCTC
 from speech_tl.models.decoding import greedy
 from speech_tl.models.lookup import searches
+from speech_tl.models.timed_words import without_silence
 from speech_tl.models.word_network import Network
 from speech_tl.models.word_search import Heard, lowered, near
 from speech_tl.phonology.lexicon import Lexicon, PrefixTree, prefix_tree
@@ -58,14 +59,17 @@ class Answers:
 
 @torch.inference_mode()
 def hear(model: MultilingualCTC, clips: Clips, *, language: str) -> list[Tensor]:
-    """log p(sound | frame) (T, P) of every clip. The model's mode is restored."""
+    """log p(sound | frame) (T, P) of every clip between the silence at its ends, as `transcribe` looks words up.
+
+    The model's mode is restored.
+    """
     device, training = next(model.parameters()).device, model.training
     model.train(False)
     heard = []
     for index in range(len(clips)):
         audio = clips[index][None].to(device)
         log_probs, frames = model.sounds(audio, torch.tensor([audio.shape[1]], device=device), language)
-        heard.append(log_probs[0, : int(frames[0])].cpu())
+        heard.append(without_silence(log_probs[0, : int(frames[0])].cpu()))
     model.train(training)
     return heard
 

@@ -223,7 +223,7 @@ FLAGS = [
     Bad("an odd subsampling", LATE + " --subsampling 3", "subsampling by 3: expected one of 2, 4, 8", late=True),
     Bad("no time to train", LATE + " --minutes 0", "budget of 0.0 minutes trains nothing", late=True),
     Bad("a batch of nothing", LATE + " --batch-clips 0", "batch.* 0 .*1 or more", late=True),
-    Bad("clips longer than a batch", LATE + " --batch-seconds 0.1", "longer than a whole batch.*larger batches", late=True),
+    Bad("clips longer than a batch", LATE + " --batch-seconds 0.1", r"lasts [\d.]+ s and a batch holds 0.1 s: cut it", late=True),
     Bad("temperature 0", LATE + " --temperature 0", "temperature 0.0 must be above 0", late=True),
     Bad("a dropout above 1", LATE + " --dropout 2", "dropout is 2: expected a share", late=True),
     Bad("a baseline of a language that is not there", TRAIN + " --monolingual cc", "unknown language 'cc' in --monolingual.*known: aa, bb"),

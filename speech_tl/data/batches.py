@@ -19,6 +19,7 @@ from torch import Tensor
 from speech_tl.data.clips import Clips
 from speech_tl.data.manifest import Utterance
 from speech_tl.errors import InputError
+from speech_tl.training.sampling import GroupBatches
 
 
 @dataclass(frozen=True)
@@ -229,6 +230,46 @@ class SpeechBatches:
         return seen.hexdigest()[:16]
 
 
+def shuffled(
+    examples: Mapping[str, Examples],
+    *,
+    seconds: float,
+    clips: int,
+    temperature: float,
+    generator: torch.Generator,
+    draws: int = 1,
+) -> SpeechBatches:
+    """Endless batches of clips that are about as long as each other, in a random order.
+
+    Args:
+        seconds: of audio in a batch, with the padding within a draw.
+        clips: in a batch, at most.
+        temperature: languages are drawn in proportion to size^(1/temperature).
+        draws: as `SpeechBatches` takes it; a clip may be longer than one draw, but not than a batch.
+
+    Raises:
+        InputError: a clip is longer than a whole batch.
+    """
+    lengths = {language: own.clips.lengths for language, own in examples.items()}
+    rate = max(own.clips.sample_rate for own in examples.values())
+    total = int(seconds * rate)
+    for own in examples.values():
+        longest, key = max(zip(own.clips.lengths, (u.key for u in own.clips.utterances), strict=True), default=(0, ""))
+        if longest > total:
+            raise InputError(
+                f"{key} lasts {longest / rate:.1f} s and a batch holds {seconds:g} s: cut it, leave it out, or raise "
+                "--batch-seconds where the recipe has it"
+            )
+    order = GroupBatches(
+        lengths,
+        max_total=min(total, max(total // draws, *map(max, lengths.values()))),
+        max_items=clips // draws,
+        temperature=temperature,
+        generator=generator,
+    )
+    return SpeechBatches(examples, order, draws=draws)
+
+
 @dataclass(frozen=True)
 class Feasibility:
     """Which clips have fewer frames than CTC needs for their text."""
@@ -297,6 +338,9 @@ def name_infeasible(examples: Examples, output_lengths: Callable[[Tensor], Tenso
         speed=speed,
     )
     if len(found.infeasible) == found.total:
-        raise InputError(f"{examples.language}: {found}; check the transcripts, or use a smaller --subsampling")
+        raise InputError(
+            f"{examples.language}: {found}; check the transcripts, or use a smaller --subsampling where the recipe has "
+            "it"
+        )
     if found.infeasible:
         print(f"{examples.language}, at {speed:g} times the speed: {found}", file=sys.stderr)

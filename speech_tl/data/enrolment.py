@@ -1,11 +1,11 @@
 """What a speaker's recordings are for: seconds of them to learn the voice from, and the others to test on."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from speech_tl.data.manifest import Utterance
-from speech_tl.data.splits import draw, lasting
+from speech_tl.data.splits import digest, draw, lasting
 from speech_tl.errors import InputError
 
 
@@ -46,6 +46,18 @@ def sessions(
         rest = [each for each in own if each not in enrolment and not (unheard_texts and each.text in heard)]
         found.append(Session(speaker, enrolment, tuple(rest)))
     return found
+
+
+def unread(session: Session, learned: Collection[str] = ()) -> Session:
+    """The session without test clips whose text is enrolled or `learned`.
+
+    In running speech, knowing a text would be taken for knowing the voice.
+
+    Args:
+        learned: texts by their digests (`splits.digest`).
+    """
+    known = {digest(each.text) for each in session.enrolment} | {*learned}
+    return replace(session, test=tuple(each for each in session.test if digest(each.text) not in known))
 
 
 def mark(utterance: Utterance) -> str:

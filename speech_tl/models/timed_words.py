@@ -17,6 +17,8 @@ from speech_tl.models.lookup import Lookup, Spoken
 
 PAUSE = 0.5
 """Seconds without a symbol that end a word, where the writing has no spaces."""
+AROUND = 2
+"""Silent frames that are kept on both sides of what is looked up."""
 UNKNOWN = "?"
 """Written where no word of the lexicon is believed."""
 
@@ -57,7 +59,7 @@ def looked_up(lookup: Lookup, log_probs: Tensor, *, least: float, start: float, 
         least: confidence (%) below which a word is `UNKNOWN`.
     """
     found = []
-    for first, last in _said(log_probs, step=step):
+    for first, last in _said(log_probs, pause=PAUSE / step):
         own = log_probs[first:last]
         for word in lookup(own) or [Spoken(UNKNOWN, 0, len(own) - 1, -inf)]:
             confidence = min(100.0, 100 * exp(word.score))
@@ -67,18 +69,27 @@ def looked_up(lookup: Lookup, log_probs: Tensor, *, least: float, start: float, 
     return found
 
 
-def _said(log_probs: Tensor, *, step: float) -> Iterator[tuple[int, int]]:
-    """(first, last + 1) frames of what lies between pauses, the silence around it cut to a few frames."""
+def without_silence(log_probs: Tensor) -> Tensor:
+    """(T, P) log-probabilities of sounds, the silence at both ends cut as around a word; all where nothing sounds."""
+    first, last = next(_said(log_probs, pause=inf), (0, len(log_probs)))
+    return log_probs[first:last]
+
+
+def _said(log_probs: Tensor, *, pause: float) -> Iterator[tuple[int, int]]:
+    """(first, last + 1) frames of what lies between pauses, the silence around it cut to a few frames.
+
+    Args:
+        pause: frames in which nothing sounds, above which one is meant.
+    """
     sounding = [at for at, unit in enumerate(log_probs.argmax(-1).tolist()) if unit != BLANK]
-    pause, around = PAUSE / step, 2
     first = before = sounding[0] if sounding else 0
     for at in sounding:
         if at - before > pause:
-            yield max(0, first - around), before + 1 + around
+            yield max(0, first - AROUND), before + 1 + AROUND
             first = at
         before = at
     if sounding:
-        yield max(0, first - around), min(len(log_probs), before + 1 + around)
+        yield max(0, first - AROUND), min(len(log_probs), before + 1 + AROUND)
 
 
 def space(model: MultilingualCTC, language: str) -> int | None:

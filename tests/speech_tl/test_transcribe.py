@@ -17,7 +17,7 @@ from speech_tl.captions import Transcript
 from speech_tl.models import ctc
 from speech_tl.models.identification import LanguageCalibration
 from speech_tl.models.lookup import many_words, one_word
-from speech_tl.models.timed_words import looked_up
+from speech_tl.models.timed_words import looked_up, without_silence
 from speech_tl.models.word_network import Network
 from speech_tl.phonology.lexicon import Lexicon, prefix_tree
 from speech_tl.phonology.sounds import PHONES
@@ -129,6 +129,10 @@ def test_words_between_pauses_are_looked_up() -> None:
     fair = one_word(tree, known={"ka"}, handicap=1.2)  # ka was trained on, and is 7 nats ahead in 6 frames
     assert [word.text for word in looked_up(fair, log_probs, least=0.0, start=1.0, step=0.04)] == ["ta", "ta"]
     assert looked_up(lookup, log_probs[:1], least=0.0, start=0.0, step=0.04) == []
+    padded = torch.cat([log_probs[:1].expand(7, -1), log_probs, log_probs[:1].expand(9, -1)])
+    cut = without_silence(padded)  # _t_aa_, the pause, m_a_: one more silent frame before, and after
+    assert torch.equal(cut, padded[6 : 7 + len(heard) + 1])
+    assert torch.equal(without_silence(padded[:7]), padded[:7]), "nothing sounds"
 
 
 def test_a_model_that_knows_nothing_is_not_believed() -> None:

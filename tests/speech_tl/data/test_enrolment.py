@@ -2,8 +2,9 @@
 
 import pytest
 
-from speech_tl.data.enrolment import first_seconds, sessions
+from speech_tl.data.enrolment import first_seconds, sessions, unread
 from speech_tl.data.manifest import Utterance
+from speech_tl.data.splits import digest
 from speech_tl.errors import InputError
 
 
@@ -31,6 +32,18 @@ def test_unheard_texts_are_tested_on() -> None:
     enrolled, tested = ({each.text for each in part} for part in (session.enrolment, session.test))
     assert len(tested) == 2 and not enrolled & tested
     assert len(session.test) == 10
+
+
+def test_sentences_that_are_enrolled_or_were_learned_are_not_tested() -> None:
+    """Two sentences are read twice: one is enrolled, of the other both clips are tested."""
+    own = [utterance("a", text, at) for at, text in enumerate(("yksi", "kaksi", "kolme", "viisi", "yksi", "kaksi"))]
+    (session,) = sessions(own, seconds=1)
+    (said,) = {each.text for each in session.enrolment}
+    rest = sorted(each.text for each in session.test if each.text != said)
+    assert sorted(each.text for each in unread(session).test) == rest
+    without = unread(session, {digest(rest[0])})
+    assert sorted(each.text for each in without.test) == [text for text in rest if text != rest[0]]
+    assert without.enrolment == session.enrolment
 
 
 def test_what_nobody_transcribed_is_learned_from_first() -> None:
