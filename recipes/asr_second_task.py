@@ -60,6 +60,8 @@ class Config(flags.Runs):
     """Ways to the second task; without laterals it is the column that learned with them, which is closed in testing."""
     examples: int | None = None
     """At most so many training examples of the second task, drawn by seed."""
+    size: int | None = None
+    """Pixels a side that pictures in folders are scaled to; their own if none."""
     sample_rate: int = 8000
     """Hz that all audio is brought to, 16000 or 8000."""
     steps: int = 2000
@@ -84,8 +86,9 @@ def main(config: Config) -> Report:
     alone("asr_second_task")
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
     flags.check_named(seeds=config.seeds, methods=config.methods, first=config.first)
-    if config.examples is not None and config.examples < 1:
-        raise InputError(f"--examples {config.examples}: expected 1 or more")
+    for flag, number in (("examples", config.examples), ("size", config.size)):
+        if number is not None and number < 1:
+            raise InputError(f"--{flag} {number}: expected 1 or more")
     steps, trial = (8, 2) if config.tiny else (config.steps, config.trial)
     search = Search(config.modules, config.active, config.population, trial)
     if "pathnet" in config.methods and steps < 2 * trial:
@@ -117,7 +120,7 @@ def main(config: Config) -> Report:
     return finish(
         "asr_second_task",
         config.out,
-        seed=config.seeds[0],
+        seed=config.seeds,
         device=chosen(config.device),
         began=began,
         tables=measured,
@@ -170,7 +173,7 @@ def _pictures(config: Config) -> Iterator[Case]:
     for case in config.first:
         if case not in ("classes", SHUFFLED):
             raise unknown_name("source", case, ("classes", SHUFFLED), where="--first")
-    return _seen(config, images.read(config.data))
+    return _seen(config, images.read(config.data, size=config.size))
 
 
 def _seen(config: Config, pictures: Mapping[str, Pictures]) -> Iterator[Case]:

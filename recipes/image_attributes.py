@@ -109,7 +109,7 @@ def main(config: Config) -> Report:
     return finish(
         "image_attributes",
         config.out,
-        seed=config.seeds[0],
+        seed=config.seeds,
         device=chosen(config.device),
         began=began,
         tables={"attributes": rows, "few_shot": [row for _, each in found for row in each.few_shot]},

@@ -56,6 +56,8 @@ class Config(flags.Run):
     """Numbers of layers to keep; every one if none."""
     examples: int | None = None
     """At most so many training examples of task B, drawn by seed."""
+    size: int | None = None
+    """Pixels a side that pictures in folders are scaled to; their own if none."""
     encoder: str = "small"
     """tiny, small or base, for speech."""
     sample_rate: int = 8000
@@ -74,8 +76,9 @@ def main(config: Config) -> Report | None:
     began = time.monotonic()
     chosen(config.device)
     flags.check_named(source=config.source, treatments=config.treatments, sides=config.sides)
-    if config.examples is not None and config.examples < 1:
-        raise InputError(f"--examples {config.examples}: expected 1 or more")
+    for flag, number in (("examples", config.examples), ("size", config.size)):
+        if number is not None and number < 1:
+            raise InputError(f"--{flag} {number}: expected 1 or more")
 
     # Data
     pictures = images.holds_pictures(config.data)
@@ -171,7 +174,7 @@ def _pictures(config: Config) -> tuple[Task, dict[str, Task]]:
     """Task B and task A: halves of the classes."""
     if set(config.source) - {"classes"}:
         raise unknown_name("source", next(iter(set(config.source) - {"classes"})), ["classes"], where="--source")
-    parts = images.read(config.data)
+    parts = images.read(config.data, size=config.size)
     ours, theirs = picture_halves(parts, seed=config.seed, most=config.examples)
     return Classes(ours, device=config.device), {"classes": Classes(theirs, device=config.device)}
 

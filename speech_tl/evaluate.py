@@ -24,7 +24,7 @@ from speech_tl.data.clips import Clips
 from speech_tl.data.enrolment import mark
 from speech_tl.data.manifest import Utterance, check_names, read
 from speech_tl.data.preparation import Division, divided
-from speech_tl.data.text import normaliser
+from speech_tl.data.text import Normaliser, normaliser
 from speech_tl.device import chosen
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.metrics import tidy
@@ -178,7 +178,6 @@ def _chosen(config: Config, model: MultilingualCTC) -> dict[str, list[Utterance]
     for language in config.languages:
         if language not in corpora:
             raise unknown_name("language", language, corpora, where=" ".join(config.data))
-    division = Division(split_file=splits_of(config.checkpoint))
     chosen: dict[str, list[Utterance]] = {}
     for language in config.languages or corpora:
         if model.column(language).config.head_of[language] == PHONE_HEAD:
@@ -192,10 +191,31 @@ def _chosen(config: Config, model: MultilingualCTC) -> dict[str, list[Utterance]
             chosen[language] = [replace(u, text=normalise(u.text)) for u in everything]
             continue
         try:
-            chosen[language] = list(divided(corpora[language], division, normalise=normalise).test)
+            chosen[language] = _tested(corpora[language], splits_of(config.checkpoint), normalise)
         except InputError as error:
             raise InputError(f"{error}; --split all tests on every clip") from None
     return chosen
+
+
+def _tested(
+    parts: Sequence[tuple[str, Sequence[Utterance]]], stored: Path | None, normalise: Normaliser
+) -> list[Utterance]:
+    """The test clips of one language, of the run's own division where that is stored; what else it names may be absent.
+
+    Args:
+        parts: (source, utterances) of every corpus that has the language.
+    """
+    if stored is None:
+        return list(divided(parts, Division(), normalise=normalise).test)
+    present = {u.key: u for _, utterances in parts for u in utterances}
+    language = next(iter(present.values())).language
+    *_, keys = split_files.read(stored, language)
+    if lost := [key for key in keys if key not in present]:
+        raise InputError(
+            f"{stored}: {len(lost)} of {len(keys)} test recordings of {language} are not in the data "
+            f"({', '.join(lost[:3])}): give also the folder that holds them"
+        )
+    return [replace(present[key], text=normalise(present[key].text)) for key in keys]
 
 
 def splits_of(checkpoint: Path) -> Path | None:

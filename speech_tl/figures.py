@@ -28,7 +28,7 @@ def learning_curves(histories: Mapping[str, History]) -> list[Figure]:
     return [
         Figure(
             "Training loss",
-            "CTC loss per symbol (nats) on augmented clips, the mean since the point before.",
+            "CTC loss per symbol (nats) on clips as they are trained on, the mean since the point before.",
             curves(loss, x="updates", y="loss (nats)"),
         ),
         Figure(

@@ -40,7 +40,7 @@ class Run(Session):
     """Of everything random."""
 
     def __post_init__(self) -> None:
-        _check_seeds(self.seed)
+        _check_seeds(self.seed, flag="--seed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class Runs(Session):
     """Of everything random, the halves and draws too; one run for each."""
 
     def __post_init__(self) -> None:
-        _check_seeds(*self.seeds)
+        _check_seeds(*self.seeds, flag="--seeds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,9 +116,9 @@ class Training(Run):
     """Most utterances in a batch."""
 
 
-def _check_seeds(*seeds: int) -> None:
+def _check_seeds(*seeds: int, flag: str) -> None:
     if wrong := [seed for seed in seeds if not 0 <= seed < 2**32]:
-        raise InputError(f"--seed {wrong[0]}: expected a whole number of at least 0 and below 2^32")
+        raise InputError(f"{flag} {wrong[0]}: expected a whole number of at least 0 and below 2^32")
 
 
 def check_named(**lists: Sized) -> None:

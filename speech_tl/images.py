@@ -73,11 +73,11 @@ def read(folder: str | Path, *, size: int | None = None) -> dict[str, Pictures]:
 
     Args:
         folder: MNIST's IDX files; or FOLDER/train/CLASS/… and FOLDER/test/CLASS/… (also `val`) with JPEG or PNG files.
-        size: side in pixels that files are scaled to; their own where none, which then must be the same for all.
+        size: side in pixels that files are scaled to; their own where none, which then must be squares of one size.
 
     Raises:
-        InputError: no pictures, a file that is not one, pictures of several sizes, a part without the classes of the
-            other.
+        InputError: no pictures, a file that is not one, pictures that are no squares of one size, a class that is
+            tested and never trained.
     """
     root = Path(folder)
     parts = _mnist(root) if list(root.glob("*-idx3-ubyte.gz")) else _by_class(root, size)
@@ -157,9 +157,13 @@ def _of_8_bits(image: "Image") -> "Image":
 def _stacked(files: Sequence[tuple[Path, str]], size: int | None) -> Pictures:
     arrays = [_opened(str(file), file.read_bytes(), size) for file, _ in files]
     for array, (file, _) in zip(arrays, files, strict=True):
-        if array.shape != arrays[0].shape:
-            ours, first = (" x ".join(map(str, each.shape[1:])) for each in (array, arrays[0]))
-            raise InputError(f"{file} has {ours} pixels, {files[0][0].name} {first}: give a size to scale them to")
+        _, height, width = array.shape
+        if height != width or array.shape != arrays[0].shape:
+            first = " x ".join(map(str, arrays[0].shape[1:]))
+            raise InputError(
+                f"{file} has {height} x {width} pixels, {files[0][0].name} {first}: expected squares of one size; "
+                "--size scales them"
+            )
     pixels = np.stack(arrays) if arrays else np.zeros((0, 3, 1, 1), np.uint8)
     return Pictures(pixels, tuple(label for _, label in files))
 

@@ -26,8 +26,6 @@ COVERED = 0.25
 """Share of a list's words below which replay does not help: 4 of ten gained, 2 of 40 lost, 5 of 40 did neither."""
 MUCH_OF_A_VOICE = 20.0
 """Seconds."""
-MINUTES_OF_A_VOICE = 180.0
-"""Seconds from which all layers, held back, beat the input's: at 300 s of Mboshi by 1.7 points, at 60 not yet."""
 MUCH_OF_A_LANGUAGE = 120.0
 """Seconds."""
 MANY_SENTENCES = 600.0
@@ -75,9 +73,6 @@ def for_voice(seconds: float, distance: float | None, *, replay: bool = False, c
     elif much and far:
         method, why = "input_layers", "a voice this far away needs input layers that are free to follow it"
         expect = f"up to half of the errors {GONE}, while other voices lose two to four points"
-    elif seconds >= MINUTES_OF_A_VOICE:
-        method, why = "full_conservative", "minutes of a voice are enough for all layers, held back"
-        expect = "up to a fifth of the errors in running speech gone, while other voices lose half a point to one"
     else:
         method, why = "input_layers_conservative", "a voice enters at the input, and what is held back forgets little"
         expect = f"a tenth to half of the errors {GONE}, while other voices lose half a point to two and a half"

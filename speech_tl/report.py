@@ -58,7 +58,8 @@ class Report:
     recipe: str
     command: str
     """The command line that was run."""
-    seed: int
+    seed: int | Sequence[int]
+    """Or several, of a run for each."""
     device: str
     seconds: float
     tables: Mapping[str, Sequence[Row]]
@@ -88,7 +89,7 @@ def finish(
     recipe: str,
     run: Path,
     *,
-    seed: int,
+    seed: int | Sequence[int],
     device: str,
     began: float,
     tables: Mapping[str, Sequence[Row]],
@@ -122,7 +123,8 @@ def page(report: Report) -> str:
     """The whole of `report.html`."""
     e = html.escape
     parts = [f"<h1>{e(report.recipe)}</h1>", f"<pre>{e(report.command)}</pre>"]
-    parts.append(f"<p>Seed {report.seed}, {e(report.device)}, {_duration(report.seconds)}.</p>")
+    seeds = f"Seed {report.seed}" if isinstance(report.seed, int) else f"Seeds {', '.join(map(str, report.seed))}"
+    parts.append(f"<p>{seeds}, {e(report.device)}, {_duration(report.seconds)}.</p>")
     parts += [f"<p>{e(note)}</p>" for note in report.notes]
     for name, rows in report.tables.items():
         parts += [

@@ -14,7 +14,7 @@ from speech_tl.metrics import Errors, character_errors, confusions, tidy, uttera
 
 CAPTIONS = {
     "error_rates": "Errors (%) of each system on the test clips; low and high are a 95 % interval that resamples "
-    "speakers, then their utterances.",
+    "speakers, then their utterances; of fewer than 8 speakers the utterances alone.",
     "differences": "Points by which the first system errs more than the other on the same clips, with their 95 % "
     "interval: it is better where high is below 0. The sign test (p) counts the clips on which either has fewer "
     "errors.",

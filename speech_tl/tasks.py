@@ -192,10 +192,15 @@ def picture_halves(
 
     Args:
         most: training pictures of the first half, drawn by seed.
+
+    Raises:
+        InputError: of the classes of a half none is tested.
     """
     halved = []
     for classes, count in zip(halves(set(parts["train"].classes), seed), (most, None), strict=True):
         own = {name: part.of(sorted(classes)) for name, part in parts.items()}
+        if not len(own["test"]):
+            raise InputError(f"no test pictures of {', '.join(sorted(classes)[:5])}: a half of the classes needs some")
         order = sorted(range(len(own["train"])), key=lambda index: draw(str(index), seed))[:count]
         halved.append({**own, "train": own["train"].take(order)})
     return halved[0], halved[1]

@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
@@ -143,7 +144,7 @@ def describe(config: Config, study: Sequence[Cell], finished: Mapping[str, Mappi
 def run_cell(config: Config, cell: Cell, lock: IO[str], running: set[subprocess.Popen[bytes]]) -> dict[str, Any]:
     """One process; its row of results, with what it left in metrics.json."""
     folder = config.out / "cells" / cell.key
-    resume = ["--resume"] if folder.exists() else []
+    resume = ["--resume"] if folder.exists() and _resumes(config.recipe) else []
     words = [sys.executable, "-m", config.recipe, *cell.arguments, "--out", str(folder), *resume]
     environment = {**os.environ, "OMP_NUM_THREADS": str(config.threads)}
     log = folder.with_suffix(".log")
@@ -176,6 +177,11 @@ def run_cell(config: Config, cell: Cell, lock: IO[str], running: set[subprocess.
         "cpu_seconds": usage.ru_utime + usage.ru_stime,
         "metrics": json.loads(metrics.read_text(encoding="utf-8")) if written else None,
     }
+
+
+def _resumes(recipe: str) -> bool:
+    """Whether it can go on with a run; one that cannot, such as a race against time, begins again."""
+    return "resume" in import_module(recipe).Config.__dataclass_fields__
 
 
 def read_results(path: Path) -> dict[str, dict[str, Any]]:

@@ -9,6 +9,7 @@ import soundfile
 import torch
 from torch import Tensor, nn
 
+from speech_tl.data import split_files
 from speech_tl.data.manifest import Utterance
 from speech_tl.evaluate import Config, Evaluation, evaluate, main
 from speech_tl.models import ctc
@@ -155,6 +156,16 @@ def test_the_command_writes_the_tables(run_folder: Path, tmp_path: Path, capsys:
     assert {row["reference"] for row in tables["utterances"]} == {"one", "two"}  # normalised
     printed = capsys.readouterr()
     assert "nothing is claimed" in printed.out and "utterances" in printed.err
+    keys = [f"{run_folder.name}/{k}.wav" for k in (3, 5)]
+    own = {"train": ["elsewhere/1.wav"], "valid": [], "test": keys}
+    split_files.write(run_folder / "splits.json", {"aa": own})
+    assert command(main, Config, [*arguments, "--languages", "aa"]) == 0, "what it learned from may be absent"
+    assert {row["key"] for row in json.loads(out.read_text())["tables"]["utterances"]} == {*keys}
+    split_files.write(run_folder / "splits.json", {"aa": {**own, "test": [*keys, "elsewhere/2.wav"]}})
+    assert command(main, Config, [*arguments, "--languages", "aa"]) == 2
+    said = capsys.readouterr().err
+    assert "1 of 3 test recordings of aa are not in the data (elsewhere/2.wav): give also the folder" in said
+    (run_folder / "splits.json").unlink()
     assert command(main, Config, [*arguments, "--split", "all", "--languages", "aa"]) == 0
     tables = json.loads(out.read_text(encoding="utf-8"))["tables"]
     assert [(row["language"], row["utterances"]) for row in tables["error_rates"]] == [("aa", 3)]

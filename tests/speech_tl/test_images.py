@@ -65,6 +65,11 @@ def test_grey_of_sixteen_bits(folder: Path) -> None:
     assert images.read(folder, size=2)["train"].pixels[0, 0].tolist() == [[0, 100], [200, 255]]
 
 
+def _wide(folder: Path) -> None:
+    for file in folder.glob("*/*/*.png"):
+        Image.new("RGB", (5, 4)).save(file)
+
+
 def _other_size(folder: Path) -> None:
     Image.new("RGB", (5, 4)).save(folder / "train" / "dog" / "two.png")
 
@@ -77,7 +82,8 @@ def _other_size(folder: Path) -> None:
             lambda folder: Image.new("L", (15000, 15000)).save(folder / "train/cat/one.png"),
             r"one\.png is not a picture",
         ),
-        (_other_size, r"two\.png has 4 x 5 pixels, one\.png 4 x 4: give a size"),
+        (_wide, r"one\.png has 4 x 5 pixels, one\.png 4 x 5: expected squares"),
+        (_other_size, r"two\.png has 4 x 5 pixels, one\.png 4 x 4: expected squares of one size; --size"),
         (lambda folder: (folder / "test/dog/one.png").unlink(), "holds no test pictures: expected test/CLASS"),
         (lambda folder: (folder / "test/dog").rename(folder / "test/fox"), "fox are tested and never trained"),
         (lambda folder: (folder / "test").rename(folder / "tset"), "unknown part 'tset' .*did you mean 'test'"),

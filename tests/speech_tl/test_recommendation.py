@@ -19,7 +19,7 @@ from speech_tl.systems import Settings, untrained
         (15, 1.9, "little data, dissimilar", "input_layers_conservative"),
         (30, None, "much data, similar", "input_layers_conservative"),
         (30, 1.9, "much data, dissimilar", "input_layers"),
-        (300, 0.5, "much data, similar", "full_conservative"),
+        (300, 0.5, "much data, similar", "input_layers_conservative"),
     ],
 )
 def test_a_voice(seconds: float, far: float | None, scenario: str, method: str) -> None:

@@ -3,11 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from speech_tl.data.preparation import Language, prepare
 from speech_tl.errors import InputError
-from speech_tl.tasks import halves, quarter
+from speech_tl.images import Pictures
+from speech_tl.tasks import halves, picture_halves, quarter
 
 WORDS = ("yksi", "kaksi", "kolme", "viisi")
 
@@ -29,6 +31,12 @@ def test_halves_are_drawn_by_seed() -> None:
     assert halves(names, 0) == (ours, theirs) != halves(names, 1)
     with pytest.raises(InputError, match="only cannot be halved"):
         halves(["only"], 0)
+
+
+def test_half_of_the_classes_of_which_none_is_tested() -> None:
+    train, test = (Pictures(np.zeros((len(own), 1, 4, 4), np.uint8), tuple(own)) for own in ("abcd", "a"))
+    with pytest.raises(InputError, match=r"no test pictures of .*: a half of the classes needs some"):
+        picture_halves({"train": train, "test": test}, seed=0)
 
 
 def test_quarters_share_what_they_should(language: Language) -> None:

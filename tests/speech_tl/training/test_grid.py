@@ -53,18 +53,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "metadata.csv").write_text("file_name,text\na.wav,one\n")
     (tmp_path / "data" / "a.wav").write_bytes(bytes(100))
+    monkeypatch.delitem(sys.modules, "counting", raising=False)  # of another place
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{REPOSITORY}")
     return tmp_path
 
 
-def grid(*flags: str, study: str = "study", after: tuple[str, ...] = ()) -> int:
+def grid(*flags: str, study: str = "study", after: tuple[str, ...] = (), recipe: str = "counting") -> int:
     """The command in this process, which must not remember the digests of an earlier one."""
     from speech_tl.training import grid as module
 
     module._path_digest.cache_clear()
-    return run(["--recipe", "counting", "--out", study, *flags, "--", *after])
+    return run(["--recipe", recipe, "--out", study, *flags, "--", *after])
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -153,6 +154,15 @@ def test_a_failing_cell_is_named_and_tried_again(folder: Path, capsys: pytest.Ca
     assert [row["settings"] for row in rows(folder)] == [{"seed": "1"}]
     grid("--vary", "seed=1,x", "--plan")
     assert "2 cells, 1 finished, 1 to run" in capsys.readouterr().out
+
+
+def test_what_cannot_go_on_begins_again(folder: Path) -> None:
+    recipe = RECIPE.replace("    resume: bool = False\n", "").replace("config.resume", "False")
+    (folder / "racing.py").write_text(recipe)
+    assert grid("--vary", "seed=1", recipe="racing") == 0
+    (folder / "study" / "results.jsonl").unlink()
+    assert grid("--vary", "seed=1", recipe="racing") == 0
+    assert starts(folder) == ["started\nstarted\n"]
 
 
 def test_a_line_cut_short_is_passed_over(tmp_path: Path) -> None:
