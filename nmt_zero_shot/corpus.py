@@ -185,6 +185,16 @@ def filled(rows: Iterable[Row]) -> Iterator[Row]:
     return (row for row in texts if row)
 
 
+def new_to(served: Mapping[Direction, Sequence[str]], rows: Sequence[Row], *, hub: str = "en") -> tuple[Row, ...]:
+    """The rows whose hub sentence a model has not learned, nor nearly.
+
+    Args:
+        served: pair -> the hub sentences that the model learned it from.
+    """
+    labels, taken = _beside([row.get(hub, "") for row in rows], served)
+    return tuple(row for row, label in zip(rows, labels, strict=True) if label not in taken)
+
+
 def unlearned(
     corpus: Corpus, served: Mapping[Direction, Sequence[str]], *, hub: str = "en", needed: Collection[str] = ()
 ) -> Corpus:
@@ -198,8 +208,7 @@ def unlearned(
     """
     tests, notes = {}, []
     for name, rows in {"valid": corpus.valid, **corpus.tests}.items():
-        labels, taken = _beside([row.get(hub, "") for row in rows], served)
-        tests[name] = tuple(row for row, label in zip(rows, labels, strict=True) if label not in taken)
+        tests[name] = new_to(served, rows, hub=hub)
         if rows and not tests[name] and name in {"valid", *(needed or corpus.tests)}:
             raise InputError(f"all {len(rows)} rows of {name} were trained on before: give other data, or leave --init")
         if lost := len(rows) - len(tests[name]):
@@ -213,15 +222,14 @@ def unlearned(
 def untested(corpus: Corpus, *, hub: str = "en") -> Corpus:
     """The corpus without training rows whose hub sentence is, or is nearly, one of validation or of a test set.
 
-    Rows that are tested and lack the hub are held against training in every language that they have.
+    Rows of either side that lack the hub are held against the other side in every language that they have.
     """
     rows = [row for part in (corpus.valid, *corpus.tests.values()) for row in part]
-    lost: set[int] = set()
-    for language in sorted({hub, *(each for row in rows if not row.get(hub) for each in row)}):
-        held = [row[language] for row in rows if row.get(language) and (language == hub or not row.get(hub))]
-        labels = clusters([*held, *(row.get(language, "") for row in corpus.train)])
-        known = set(labels[: len(held)])
-        lost |= {at for at, label in enumerate(labels[len(held) :]) if label in known}
+    trained = dict(enumerate(corpus.train))
+    lost = _near(rows, trained, hub)
+    for language in sorted({each for row in rows for each in row} - {hub}):
+        lost |= _near([row for row in rows if not row.get(hub)], trained, language)
+        lost |= _near(rows, {at: row for at, row in trained.items() if not row.get(hub)}, language)
     kept = [at for at in range(len(corpus.train)) if at not in lost]
     if len(kept) == len(corpus.train):
         return corpus
@@ -232,6 +240,16 @@ def untested(corpus: Corpus, *, hub: str = "en") -> Corpus:
         groups=tuple(corpus.groups[at] for at in kept) if corpus.groups else (),
         notes=(*corpus.notes, note),
     )
+
+
+def _near(held: Iterable[Row], rows: Mapping[int, Row], language: str) -> set[int]:
+    """Which of the rows have, or nearly have, a text of `held` in this language."""
+    texts = [row[language] for row in held if row.get(language)]
+    if not texts:
+        return set()
+    labels = clusters([*texts, *(row.get(language, "") for row in rows.values())])
+    known = set(labels[: len(texts)])
+    return {at for at, label in zip(rows, labels[len(texts) :], strict=True) if label in known}
 
 
 def validation(rows: Sequence[Row], trained: Bitexts) -> Bitexts:

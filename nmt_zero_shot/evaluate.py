@@ -16,9 +16,10 @@ from itertools import permutations
 from pathlib import Path
 from typing import Literal
 
-from nmt_zero_shot import language_id
-from nmt_zero_shot.corpus import Corpus, Direction, Row
+from nmt_zero_shot import language_id, lineage
+from nmt_zero_shot.corpus import Corpus, Direction, Row, new_to
 from nmt_zero_shot.language_id import Identifier
+from nmt_zero_shot.lineage import Served
 from nmt_zero_shot.readers import read
 from nmt_zero_shot.results import COPY, DIRECT, PIVOT, Evaluation, judged
 from nmt_zero_shot.results import Row as TableRow
@@ -113,7 +114,8 @@ class Config:
     languages: tuple[str, ...] = ()
     """Of `all` only these and the hub."""
     split: Literal["test", "all"] = "test"
-    """`test`: the data's own test sets; `all`: every row, those of the training part too."""
+    """`test`: the data's own test sets; `all`: every row, those of the training part too. What the checkpoint's run
+    learned from is left out."""
     tests: tuple[str, ...] = ()
     """Only the test sets of these names."""
     hub_language: str | None = None
@@ -144,7 +146,7 @@ def main(config: Config) -> Report:
     hub = config.hub_language or _hub(config.checkpoint)
     needed = hub if config.languages else None
     corpora = {source: read(source, hub=needed, languages=config.languages) for source in config.data}
-    tests = _tests(config, corpora)
+    tests = _unlearned(_tests(config, corpora), lineage.load(config.checkpoint), hub)
     directions = _directions(config, tests, system)
     identify = _identifier(config, corpora)
     remembered, evaluation = Remembered(system), Evaluation(())
@@ -197,6 +199,23 @@ def _tests(config: Config, corpora: Mapping[str, Corpus]) -> dict[str, Sequence[
     for name in config.tests:
         if name not in names:
             raise unknown_name("test set", name, names, where=" ".join(config.data))
+    return found
+
+
+def _unlearned(tests: Mapping[str, Sequence[Row]], served: Served | None, hub: str) -> dict[str, Sequence[Row]]:
+    """The test sets without rows that the checkpoint learned from, as far as its run says.
+
+    Raises:
+        InputError: nothing is left of one.
+    """
+    found: dict[str, Sequence[Row]] = {}
+    for name, rows in tests.items():
+        found[name] = new_to(served or {}, rows, hub=hub)
+        if lost := len(rows) - len(found[name]):
+            said = f"{name}: the checkpoint learned from {lost} of {len(rows)} rows, or from what is nearly the same"
+            if not found[name]:
+                raise InputError(f"{said}: give other data")
+            print(f"{said}; they are left out", file=sys.stderr)
     return found
 
 

@@ -50,7 +50,23 @@ def to_ctranslate2(folder: Path, out: Path, *, quantization: str = "int8") -> No
     with replace_folder(out) as aside:
         spec.save(str(aside))
         translator.subwords.save(aside)
-        files.write(aside / SCHEME, json.dumps({"scheme": translator.scheme}) + "\n")
+        facts = {"scheme": translator.scheme, "weights": weights(folder)}
+        files.write(aside / SCHEME, json.dumps(facts) + "\n")
+
+
+def weights(folder: Path) -> list[list[str | int]]:
+    """By which a run's weights are known again without reading them: name, bytes and time of each file."""
+    found = [(path.relative_to(folder), path.stat()) for path in sorted(folder.glob("**/*.safetensors"))]
+    return [[str(name), stat.st_size, stat.st_mtime_ns] for name, stat in found]
+
+
+def made_from(folder: Path) -> list[list[str | int]] | None:
+    """The `weights` that a converted folder was made from; None where that is not known."""
+    try:
+        found: list[list[str | int]] = json.loads((folder / SCHEME).read_text(encoding="utf-8"))["weights"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return found
 
 
 def load(folder: Path, *, threads: int = 1) -> tuple[Any, Codec]:
@@ -59,7 +75,7 @@ def load(folder: Path, *, threads: int = 1) -> tuple[Any, Codec]:
         raise InputError(f"no {SCHEME} and model.bin in {folder}: give a folder that was converted by ctranslate2 here")
     try:
         scheme = check(json.loads((folder / SCHEME).read_text(encoding="utf-8"))["scheme"])
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError) as error:
         raise InputError(f"{folder / SCHEME} is not whole ({error}); remove {folder}, it is converted again") from None
     if (folder / subwords.MODEL).is_file():
         codec = Codec(subwords.load(folder), scheme)
@@ -67,7 +83,11 @@ def load(folder: Path, *, threads: int = 1) -> tuple[Any, Codec]:
         from nmt_zero_shot import pretrained
 
         codec = Codec(pretrained.load(folder), scheme)
-    return _ctranslate2().Translator(str(folder), device="cpu", inter_threads=1, intra_threads=threads), codec
+    try:
+        engine = _ctranslate2().Translator(str(folder), device="cpu", inter_threads=1, intra_threads=threads)
+    except RuntimeError as error:
+        raise InputError(f"{folder} is not whole ({error}); remove it, it is converted again") from None
+    return engine, codec
 
 
 def translate(
@@ -81,7 +101,9 @@ def translate(
     allowed: NDArray[np.bool_] | None = None,
     batch_tokens: int = 8192,
 ) -> list[list[int]]:
-    """The best ids for every source, in order, without the start and the end; as `search.translate`.
+    """The best ids for every source, in order, without the start and the end; greedy, those of `search.translate`.
+
+    With a beam CTranslate2 may end a search sooner and then writes another of texts that are about as probable.
 
     allowed: (V,) false for ids that are never written.
     """

@@ -196,6 +196,7 @@ def load(folder: Path | str, *, device: str = "cpu") -> Translator:
         InputError: there is no checkpoint, it is no safetensors, of another architecture, or its parts do not fit.
     """
     folder = Path(folder)
+    settle(folder / "checkpoint")
     if (folder / "checkpoint").is_dir():
         folder = folder / "checkpoint"
     settle(folder)

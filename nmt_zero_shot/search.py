@@ -68,7 +68,6 @@ def translate(
                 f"source {at} has {len(source)} subwords and the model reads at most {positions}: split it"
             )
     forbidden = torch.zeros(config.vocab_size, device=model.device)
-    forbidden[config.pad_token_id] = -torch.inf
     if allowed is not None:
         forbidden[~allowed.to(model.device)] = -torch.inf
     found: dict[int, Hypothesis] = {}
@@ -79,10 +78,10 @@ def translate(
             most = SCORES // (beam * config.vocab_size)
             for batch in batches(sources, rows=lambda length: min(most, batch_tokens // (length * beam))):
                 limits = [max(1, min(max_length(len(sources[i])), positions - len(start))) for i in batch]
-                memory = _Memory(model, [sources[i] for i in batch])
+                memory = _Memory(model, [sources[i] for i in batch], forbidden)
                 first = memory.continuations(torch.tensor([list(start)] * len(batch), device=model.device))
                 search = _greedy if beam == 1 else partial(_beam, beam=beam)
-                best = search(memory, first, limits=limits, forbidden=forbidden, penalty=length_penalty)
+                best = search(memory, first, limits=limits, penalty=length_penalty)
                 found |= zip(batch, best, strict=True)
     finally:
         model.train(training)
@@ -92,17 +91,18 @@ def translate(
 class _Memory:
     """What the decoder remembers: keys and values of the source and of what was written, a row per hypothesis."""
 
-    def __init__(self, model: PreTrainedModel, sources: Sequence[Sequence[int]]) -> None:
+    def __init__(self, model: PreTrainedModel, sources: Sequence[Sequence[int]], forbidden: Tensor) -> None:
+        """forbidden: (V,) -inf for ids that are never written, else 0."""
         padding = model.config.pad_token_id
         rows = [torch.tensor(source, device=model.device) for source in sources]
         ids = pad_sequence(rows, batch_first=True, padding_value=padding)  # (B, S)
         lengths = torch.tensor([len(source) for source in sources], device=model.device)
         self.mask = (torch.arange(ids.shape[1], device=model.device) < lengths[:, None]).long()
         self.encoded = model.get_encoder()(input_ids=ids, attention_mask=self.mask).last_hidden_state  # (B, S, D)
-        self.model, self.cache = model, None
+        self.model, self.forbidden, self.cache = model, forbidden, None
 
     def continuations(self, ids: Tensor) -> Tensor:
-        """ids (R, N) that follow what each row has -> log-probabilities (R, V) of what comes next."""
+        """ids (R, N) that follow what each row has -> log-probabilities (R, V) of what may come next."""
         output = self.model(
             encoder_outputs=BaseModelOutput(last_hidden_state=self.encoded),
             attention_mask=self.mask,
@@ -111,7 +111,8 @@ class _Memory:
             use_cache=True,
         )
         self.cache = output.past_key_values
-        log_probs: Tensor = output.logits[:, -1].float().log_softmax(-1)
+        log_probs: Tensor = (output.logits[:, -1].float() + self.forbidden).log_softmax(-1)
+        log_probs[:, self.model.config.pad_token_id] = -torch.inf  # never written, and yet not impossible to the model
         return log_probs
 
     def select(self, rows: Tensor, *, sources: bool = True) -> None:
@@ -123,16 +124,14 @@ class _Memory:
             self.encoded, self.mask = self.encoded[rows], self.mask[rows]
 
 
-def _greedy(
-    memory: _Memory, log_probs: Tensor, *, limits: Sequence[int], forbidden: Tensor, penalty: float
-) -> list[Hypothesis]:
+def _greedy(memory: _Memory, log_probs: Tensor, *, limits: Sequence[int], penalty: float) -> list[Hypothesis]:
     """The most probable id at every step; `log_probs` (B, V) are those of the first."""
     end = memory.model.config.eos_token_id
     ids: list[list[int]] = [[] for _ in limits]
     sums = torch.zeros(len(limits), device=log_probs.device)
     live, totals = list(range(len(limits))), [0.0] * len(limits)
     while live:
-        best, chosen = log_probs.add_(forbidden).max(-1)
+        best, chosen = log_probs.max(-1)
         sums = sums + best
         written, so_far = chosen.tolist(), sums.tolist()
         going = []
@@ -151,9 +150,7 @@ def _greedy(
     return [_hypothesis(each, total / len(each) ** penalty, end) for each, total in zip(ids, totals, strict=True)]
 
 
-def _beam(
-    memory: _Memory, log_probs: Tensor, *, limits: Sequence[int], forbidden: Tensor, penalty: float, beam: int
-) -> list[Hypothesis]:
+def _beam(memory: _Memory, log_probs: Tensor, *, limits: Sequence[int], penalty: float, beam: int) -> list[Hypothesis]:
     """The best of the hypotheses that `beam` live ones end in; `log_probs` (B, V) are those of the first step.
 
     A sentence is finished when none of its live hypotheses, normalised by the length it has now, is better than the
@@ -165,7 +162,7 @@ def _beam(
     sums = torch.zeros(len(limits), 1, device=device)  # (B, K): K is 1, then `beam`
     ids = torch.zeros(len(limits), 1, 0, dtype=torch.long, device=device)  # (B, K, n)
     for n in range(1, max(limits) + 1):
-        log_probs = log_probs.add_(sums.view(-1, 1)).add_(forbidden)  # (B·K, V)
+        log_probs = log_probs.add_(sums.view(-1, 1))  # (B·K, V)
         best, places = log_probs.view(len(live), -1).topk(2 * beam)  # so many that `beam` go on if `beam` of them end
         parents, words = places // size, places % size  # (B, 2·beam)
         last = torch.tensor([limits[sentence] == n for sentence in live], device=device)

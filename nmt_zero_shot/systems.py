@@ -117,14 +117,13 @@ def in_ctranslate2(folder: Path, *, beam: int = 5, restricted: bool = False) -> 
 
 
 def _exported(checkpoint: Path) -> Path:
-    """The checkpoint's CTranslate2 folder, an int8 one made beside it where there is none or an older one."""
+    """The checkpoint's CTranslate2 folder, an int8 one made beside it where there is none of these weights."""
     from nmt_zero_shot import export
 
     if (checkpoint / export.SCHEME).is_file():
         return checkpoint
-    weights = [path.stat().st_mtime for path in checkpoint.glob("**/*.safetensors")]
-    made = checkpoint / "ctranslate2" / "model.bin"
-    if not made.is_file() or made.stat().st_mtime < max(weights, default=0.0):
-        print(f"converting {checkpoint} to {made.parent} (int8)", file=sys.stderr)
-        export.to_ctranslate2(checkpoint, made.parent)
-    return made.parent
+    made = checkpoint / "ctranslate2"
+    if not (made / "model.bin").is_file() or export.made_from(made) != export.weights(checkpoint):
+        print(f"converting {checkpoint} to {made} (int8)", file=sys.stderr)
+        export.to_ctranslate2(checkpoint, made)
+    return made

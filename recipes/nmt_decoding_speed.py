@@ -35,8 +35,8 @@ from speech_tl.errors import InputError
 from speech_tl.report import Report, finish
 from speech_tl.training.config import command
 
-TOGETHER = 64
-"""Sentences of like length in a batch of `generate`."""
+TOGETHER = 8192
+"""Subwords of the sources in a batch of `generate`, times the beam: as many as the other engines take."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _in_generate(translator: Translator, *, beam: int) -> System:
     def search(sources: Sequence[Sequence[int]], target: str) -> list[list[int]]:
         model, end, start = translator.model, translator.subwords.eos, translator.start(target)
         found: dict[int, list[int]] = {}
-        for batch in batches(sources, rows=lambda _: TOGETHER):
+        for batch in batches(sources, rows=lambda length: TOGETHER // (length * beam)):
             rows = [torch.tensor(sources[at]) for at in batch]
             ids = pad_sequence(rows, batch_first=True, padding_value=translator.subwords.pad)
             made = model.generate(  # type: ignore[operator]

@@ -132,7 +132,11 @@ def main(config: Config) -> Report:
     if config.condition == "disjoint":
         held_out = [direction for direction in directions if hub not in direction]
         corpus.check_held_out(lineage.together(pairs, before), held_out)
-    sizes = (f"{a}-{b}: {len(sentences)} sentence pairs" for (a, b), sentences in pairs.items())
+    sizes = [
+        f"{prefix}{a}-{b}: {len(sentences)} sentence pairs"
+        for prefix, own in {"": pairs, **{f"{name}, ": each for name, each in bounds.items()}}.items()
+        for (a, b), sentences in own.items()
+    ]
     known = "" if before is not None or not config.init else f", but for what {config.init} was trained on: unknown"
     notes = (*found.notes, f"condition: {config.condition}{known}", *sizes)
     print("\n".join(notes), file=sys.stderr)

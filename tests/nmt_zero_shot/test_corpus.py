@@ -262,6 +262,9 @@ def test_what_is_tested_is_not_trained() -> None:
     assert (left.train, left.groups) == ((rows[0],), ("0",))
     assert left.notes == ("3 training rows left out that are nearly validated or tested",)
     assert untested(left) is left
+    hubless = ({"de": "y", "fr": "m"}, {"de": "v", "fr": "n"}, {"de": "w", "fr": "o"})  # of which bounds are made
+    corpus = Corpus(train=hubless, valid=(), tests={"t": ({"en": "one two", "de": "y"}, {"en": "k", "fr": "n"})})
+    assert untested(corpus).train == hubless[2:]
 
 
 def test_validation_has_the_trained_pairs_that_it_can() -> None:

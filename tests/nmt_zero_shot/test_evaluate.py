@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from nmt_zero_shot import language_id, subwords
+from nmt_zero_shot import language_id, lineage, subwords
 from nmt_zero_shot.evaluate import Config, evaluate, main
 from nmt_zero_shot.grammar import generate
 from nmt_zero_shot.model import Translator, build, load, save
@@ -216,6 +216,23 @@ def test_data_without_a_test_set_are_refused_unless_all_is_meant(run: Path, tmp_
         main(Config(run, (str(tmp_path / "en-de.tsv"),), beam=1))
     report = main(Config(run, (str(tmp_path / "en-de.tsv"),), beam=1, split="all"))
     assert [row["test"] for row in report.tables["bleu"]] == ["all", "all"]
+
+
+def test_what_the_checkpoint_learned_from_is_left_out(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of three rows one was trained, but for its case, and then all of them."""
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "en-de.tsv").write_text("".join(f"{row['en']}\t{row['de']}\n" for row in ROWS))
+    given = Config(tmp_path / "run", (str(tmp_path / "en-de.tsv"),), beam=1, split="all")
+    lineage.save({("en", "fr"): (ROWS[0]["en"].upper(),)}, tmp_path / "run")
+    report = main(given)
+    assert {row["sentences"] for row in report.tables["pairs"]} == {len(ROWS) - 1}
+    assert f"all: the checkpoint learned from 1 of {len(ROWS)} rows, or from what is" in capsys.readouterr().err
+    (tmp_path / "run" / "checkpoint").rename(tmp_path / "run" / ".checkpoint.old")  # killed while it was replaced
+    lineage.save({("en", "fr"): tuple(row["en"] for row in ROWS)}, tmp_path / "run")
+    with pytest.raises(InputError, match=f"learned from {len(ROWS)} of {len(ROWS)} rows.*give other data"):
+        main(given)
 
 
 def test_cells_that_are_empty_are_no_references(run: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """CTranslate2 writes the same subwords as torch, or says which feature it has not."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from nmt_zero_shot import export
 from nmt_zero_shot import model as models
 from nmt_zero_shot.search import translate
 from nmt_zero_shot.subwords import SentencePieces
+from nmt_zero_shot.systems import load
 from speech_tl.errors import InputError
 
 
@@ -52,6 +54,31 @@ def test_the_same_subwords_on_200_sentences(
     theirs = export.translate(engine, sources, start=start, max_length=lambda _: 12, allowed=allowed)
     assert theirs == [list(each.ids) for each in ours]
     assert all(allowed[index] for each in theirs for index in each)
+    for mask in (None, allowed):
+        kept = None if mask is None else torch.from_numpy(mask)
+        ours = translate(translator.model, sources, start=start, beam=5, max_length=lambda _: 12, allowed=kept)
+        theirs = export.translate(engine, sources, start=start, beam=5, max_length=lambda _: 12, allowed=mask)
+        same = sum(list(one.ids) == other for one, other in zip(ours, theirs, strict=True))
+        assert same >= 190, "a beam may end elsewhere"
+
+
+def test_other_weights_are_converted_again(vocabulary: SentencePieces, tmp_path: Path) -> None:
+    """Also where they are older than what was converted, as a copy with its times may be."""
+    pytest.importorskip("ctranslate2", reason="ctranslate2 is not installed")
+    folder = saved(tmp_path / "run", vocabulary)
+    load(folder, engine="ctranslate2", beam=1)
+    made = folder / "ctranslate2" / "model.bin"
+    first = made.read_bytes()
+    load(folder, engine="ctranslate2", beam=1)
+    assert made.read_bytes() == first
+    (weights,) = folder.glob("**/*.safetensors")
+    os.utime(weights, (0, 0))
+    made.write_bytes(b"of older weights")
+    load(folder, engine="ctranslate2", beam=1)
+    assert len(made.read_bytes()) == len(first)
+    made.write_bytes(first[:-1000])
+    with pytest.raises(InputError, match=r"ctranslate2 is not whole .*; remove it, it is converted again"):
+        load(folder, engine="ctranslate2", beam=1)
 
 
 def test_int8_is_smaller(vocabulary: SentencePieces, tmp_path: Path) -> None:
