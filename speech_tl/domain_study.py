@@ -89,6 +89,11 @@ def study(
     notes = (
         f"Chosen by {rule}, said before the run: {selected}.",
         warning(shift.name, found, measure=shift.measure),
+        *(
+            f"{method}: the source's training examples say as much as {own.effective_size:.0f} of one weight."
+            for method, own in found.items()
+            if own.effective_size is not None
+        ),
     )
     return Study(
         found,

@@ -15,7 +15,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from speech_tl.errors import unknown_name
@@ -28,7 +30,7 @@ from speech_tl.training.seeding import Streams, seed_everything
 from speech_tl.transfer.adversarial import DomainClassifier, domain_loss, fooling_loss, ramp
 from speech_tl.transfer.discrepancy import coral, mmd
 from speech_tl.transfer.distance import proxy_a_distance
-from speech_tl.transfer.reweighting import weights
+from speech_tl.transfer.reweighting import effective_size, weights
 from speech_tl.transfer.selection import (
     agreement,
     entropy,
@@ -93,6 +95,8 @@ class Adapted:
     """Between the validation examples of both sides."""
     seconds: float
     """CPU-seconds of training behind the common beginning."""
+    effective_size: float | None = None
+    """Of reweighting: how many source examples of one weight would say as much."""
 
 
 SCORES: Mapping[Rule, Callable[[Shift, nn.Module, Look], float]] = {
@@ -160,10 +164,11 @@ def adapt(
     if method in ("dann", "adda"):
         rates |= {name: SLOW for name, _ in network.named_parameters() if name.startswith("body.")}
     chosen = method not in BOUNDS
+    counted = weights(*(shift.coarse(start, side) for side in SIDES)) if method == "reweighting" else None
     history = fit(
         network,
         batches,
-        _terms(shift, method, start),
+        _terms(shift, method, start, counted),
         plan=plan,
         out=folder,
         streams=streams,
@@ -182,7 +187,8 @@ def adapt(
     answers = tuple(result.hypothesis for result in shift.test(body, "target", "valid").results)
     scores = {name: score(shift, body, looks["target"]) for name, score in SCORES.items()}
     apart = distance(looks, seed=seed)
-    return Adapted(method, body, source, target, answers, scores, looks, apart, history.train_seconds)
+    size = None if counted is None else effective_size(counted)
+    return Adapted(method, body, source, target, answers, scores, looks, apart, history.train_seconds, size)
 
 
 def pooled(parts: Sequence[Adapted]) -> Adapted:
@@ -196,6 +202,7 @@ def pooled(parts: Sequence[Adapted]) -> Adapted:
         scores={rule: fmean(own.scores[rule] for own in parts) for rule in first.scores},
         a_distance=fmean(own.a_distance for own in parts),
         seconds=sum(own.seconds for own in parts),
+        effective_size=first.effective_size and fmean(own.effective_size or 0.0 for own in parts),
     )
 
 
@@ -255,19 +262,20 @@ def _validation(shift: Shift, rule: Rule, network: Network) -> float:
     return -SCORES[rule](shift, network.body, look)
 
 
-def _terms(shift: Shift, method: Method, start: nn.Module) -> Callable[[Network, PairBatch, float], dict[str, Tensor]]:
+def _terms(
+    shift: Shift, method: Method, start: nn.Module, counted: NDArray[np.float64] | None
+) -> Callable[[Network, PairBatch, float], dict[str, Tensor]]:
+    """counted: (N,) what each source example counts; alike if none."""
     if method == "adda":
         return partial(_adda, shift, start)
-    counted = None
-    if method == "reweighting":
-        counted = torch.from_numpy(weights(*(shift.coarse(start, side) for side in SIDES))).float()
     varied = shift.source_varied
+    each_counts = None if counted is None else torch.from_numpy(counted).float()
 
     def terms(model: Network, given: PairBatch, progress: float) -> dict[str, Tensor]:
         here = shift.read(model.body, given.source, varied=varied)
         each = shift.losses(here, given.source)
-        if counted is not None:
-            each = each * counted[shift.rows(given.source).cpu()].to(each.device)
+        if each_counts is not None:
+            each = each * each_counts[shift.rows(given.source).cpu()].to(each.device)
         found = {"labels": each.mean()}
         if method == "self_training":
             found["pseudo_labels"] = ramp(progress) * _pseudo_labels(shift, model.body, given.target, progress)

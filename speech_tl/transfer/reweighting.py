@@ -31,6 +31,11 @@ def weights(source: NDArray[Any], target: NDArray[Any], *, most: float = 10.0, f
     return _cut(ratio / ratio.mean(), most)
 
 
+def effective_size(weights: NDArray[np.float64]) -> float:
+    """(Σw)² / Σw²: so many examples of one weight would say as much (Kish, 1965)."""
+    return float(weights.sum() ** 2 / np.square(weights).sum())
+
+
 def _cut(ratio: NDArray[np.float64], most: float) -> NDArray[np.float64]:
     """No weight above `most`, and mean 1: what is cut off the largest goes to all others in proportion."""
     large = np.zeros(len(ratio), dtype=bool)

@@ -63,6 +63,8 @@ def test_every_method_trains_and_is_tested_on_both_sides(
         assert found.source.cer < 5
     assert 0 <= found.a_distance <= 2
     assert {"agreed_information", "agreement", *found.scores} == set(RULES) and len(found.answers) == 60
+    assert (found.effective_size is not None) == (method == "reweighting")
+    assert found.effective_size is None or 1 <= found.effective_size <= 80
     first = (tmp_path / "log.txt").read_text().splitlines()[0]
     terms = {"dann": {"domain"}, "adda": {"domain", "fooling"}, "coral": {"coral"}, "mmd": {"mmd"},
              "self_training": {"pseudo_labels"}}.get(method, set())  # fmt: skip

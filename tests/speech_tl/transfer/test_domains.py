@@ -9,7 +9,7 @@ from torch import nn
 
 from speech_tl.transfer.adversarial import DomainClassifier, domain_loss, fooling_loss, ramp, reverse
 from speech_tl.transfer.discrepancy import coral, matching, mmd
-from speech_tl.transfer.reweighting import weights
+from speech_tl.transfer.reweighting import effective_size, weights
 from speech_tl.transfer.selection import entropy, evenly, mutual_information, soft_neighbourhood_density
 
 
@@ -101,6 +101,12 @@ def test_what_looks_like_the_target_weighs_more() -> None:
     found = weights(source, random.normal(2, 1, (400, 1)))
     assert found.mean() == pytest.approx(1)
     assert found[200:].mean() > 5 * found[:200].mean()
+
+
+def test_how_many_examples_weights_leave() -> None:
+    """(1 + 1 + 2)^2 / (1 + 1 + 4); of one weight all of them."""
+    assert effective_size(np.array([1.0, 1.0, 2.0])) == pytest.approx(16 / 6)
+    assert effective_size(np.ones(5)) == pytest.approx(5)
 
 
 def test_no_weight_is_above_the_cap() -> None:
