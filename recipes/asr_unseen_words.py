@@ -108,13 +108,16 @@ def main(config: Config) -> Report:
     model = _trained(config, words, plan, config.out, handicap=handicap)
 
     # Evaluate
-    rows, decoding, digests = [], [], []
+    rows, hardest, decoding, digests = [], [], [], []
     for code, clips in tests.items():
         heard = unseen_words.hear(model, clips, language=code)
         new = never_heard([words.said[code][word] for word in words.words[code]], words.trained())
+        found = unseen_words.look_up(heard, clips, *words.trees(lexica[code][0], code), handicap=handicap)
+        found = unseen_words.handicapped(found, words.known(code), handicap)
+        hardest += [{"corpus": code, **row} for row in unseen_words.hardest(found, lexica[code][0], words.words[code])]
         for lexicon in lexica[code]:
-            found = unseen_words.rows(heard, clips, lexicon, words, code, handicap=handicap)
-            rows += [{"corpus": code, "draw": config.seed, **new, **row} for row in found]
+            right = unseen_words.rows(heard, clips, lexicon, words, code, handicap=handicap)
+            rows += [{"corpus": code, "draw": config.seed, **new, **row} for row in right]
             timed = unseen_words.decoding(heard, clips, lexicon, words.spell.units)
             decoding += [{"corpus": code, **row} for row in timed]
             digests.append(f"{code}: a lexicon of {len(lexicon)} words, sha256 {lexicon.digest}")
@@ -124,11 +127,11 @@ def main(config: Config) -> Report:
         seed=config.seed,
         device=chosen(config.device),
         began=began,
-        tables={"words": rows, "decoding": decoding},
+        tables={"words": rows, "hardest": hardest, "decoding": decoding},
         captions=unseen_words.CAPTIONS,
         notes=(
             *notes,
-            *(f"{sign!r} was never heard: [{other}] stands for it" for sign, other in words.spell.stand_ins.items()),
+            *filter(None, [words.spell.told]),
             *digests,
         ),
         shown=("words", "decoding"),

@@ -33,7 +33,7 @@ from speech_tl.models.identification import LanguageCalibration, head_scores
 from speech_tl.models.lookup import Lookup, many_words, one_word
 from speech_tl.models.word_network import Network, language_model
 from speech_tl.phonology.lexicon import prefix_tree, read
-from speech_tl.phonology.spelling import doubted, spelling
+from speech_tl.phonology.spelling import Known, doubted, spelling
 from speech_tl.phonology.units import Units
 from speech_tl.training.config import command
 
@@ -239,7 +239,10 @@ def _lookup(config: Config, model: MultilingualCTC) -> Lookup | None:
     if PHONE_HEAD not in model.heads:
         raise InputError(f"--lexicon: {config.checkpoint} was trained without phones, by which words are looked up")
     units = Units(tuple(model.config.symbols[PHONE_HEAD]))
-    lexicon = read(config.lexicon, spell=spelling(units))
+    spell = spelling(units)
+    lexicon = read(config.lexicon, spell=spell)
+    if isinstance(spell, Known) and spell.told:
+        print(f"{config.lexicon}: {spell.told}", file=sys.stderr)
     if config.phrases:
         try:
             lines = unicodedata.normalize("NFC", config.phrases.read_text(encoding="utf-8-sig")).splitlines()

@@ -5,8 +5,10 @@ word whose pronunciation is most probable. Words of the training fit better than
 they are handicapped (calibrated stacking, Chao et al. 2016), by what further words held out ask for.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from math import nan
 from time import process_time
 
@@ -25,6 +27,7 @@ from speech_tl.models.timed_words import without_silence
 from speech_tl.models.word_network import Network
 from speech_tl.models.word_search import Heard, lowered, near
 from speech_tl.phonology.lexicon import Lexicon, PrefixTree, prefix_tree
+from speech_tl.phonology.phones import apart
 from speech_tl.phonology.units import Units
 from speech_tl.zero_shot.compatibility import harmonic_mean
 
@@ -32,9 +35,14 @@ CAPTIONS = {
     "words": "Words right (%): trained words and held-out ones in the whole lexicon, and held-out ones among "
     "themselves and against the word most like each. With a handicap, trained words are lowered by so many nats a "
     "frame.",
+    "hardest": "Words (held out, or trained on) of which the fewest clips are right (%) in the whole lexicon, with the "
+    "handicap, and what they are taken for most often: how often, and how far away in articulation (0 for the same "
+    "sounds, 1 for a phone more or less for each).",
     "decoding": "CPU-seconds to make a search ready from the lexicon, and its share of the clips' length.",
 }
-"""What the tables of `rows` and `decoding` show."""
+"""What the tables of `rows`, `hardest` and `decoding` show."""
+HARDEST = 12
+"""Words that the table shows."""
 
 HANDICAPS = tuple(step / 40 for step in range(25))
 """Nats a frame, from 0 to 0.6."""
@@ -211,6 +219,33 @@ def row(
         "seen_clips": len(unseen) - sum(unseen),
         "unseen_clips": sum(unseen),
     }
+
+
+def hardest(
+    answers: Answers, lexicon: Lexicon, held: Collection[str]
+) -> list[dict[str, float | int | str | bool | None]]:
+    """The table `hardest`: words and what they are taken for; `answers` looked up in `lexicon`."""
+    found: dict[str, Counter[str]] = {}
+    for said, best in zip(answers.said, answers.best, strict=True):
+        found.setdefault(said, Counter())[best] += 1
+    rows: list[dict[str, float | int | str | bool | None]] = []
+    for said in sorted(found, key=lambda word: found[word][word] / found[word].total())[:HARDEST]:
+        wrong = Counter({word: count for word, count in found[said].items() if word != said})
+        other, times = next(iter(wrong.most_common(1)), ("", 0))
+        pairs = product(lexicon.entries[said], lexicon.entries.get(other, ()))
+        rows.append(
+            {
+                "word": said,
+                "said": " ".join(lexicon.entries[said]),
+                "held_out": said in held,
+                "clips": found[said].total(),
+                "right": 100 * found[said][said] / found[said].total(),
+                "taken_for": other,
+                "times": times,
+                "articulatory_distance": min((apart(*pair) for pair in pairs), default=None),
+            }
+        )
+    return rows
 
 
 def decoding(

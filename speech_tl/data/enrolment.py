@@ -56,7 +56,7 @@ def unread(session: Session, learned: Collection[str] = ()) -> Session:
     Args:
         learned: texts by their digests (`splits.digest`).
     """
-    known = {digest(each.text) for each in session.enrolment} | {*learned}
+    known = {digest(each.text) for each in session.enrolment if each.text} | {*learned}
     return replace(session, test=tuple(each for each in session.test if digest(each.text) not in known))
 
 

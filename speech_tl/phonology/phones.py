@@ -104,7 +104,7 @@ def _feature_table() -> Any:
     try:
         from panphon import FeatureTable
     except ImportError:
-        raise InputError('panphon, which knows how phones sound, is missing; pip install "speech-tl[phones]"') from None
+        raise _missing() from None
     return FeatureTable()
 
 
@@ -133,3 +133,28 @@ def nearest(phones: Sequence[str], known: Sequence[str]) -> tuple[Nearest, ...]:
         at = choice.classes.index(phone) if phone in choice.classes else int(differ.argmin())
         found.append(Nearest(phone, known[at], float(differ[at])))
     return tuple(found)
+
+
+def apart(one: str, other: str) -> float:
+    """How far two pronunciations in IPA are from each other, for each phone of the longer: 0 for one and the same.
+
+    The least cost of edits, of which a phone for another costs the share of their features that differ, and one more or
+    less costs 1 (Mortensen et al., 2016).
+
+    Raises:
+        InputError: panphon is not installed.
+    """
+    return float(_distance().hamming_feature_edit_distance_div_maxlen(one, other))
+
+
+@cache
+def _distance() -> Any:
+    try:
+        from panphon.distance import Distance
+    except ImportError:
+        raise _missing() from None
+    return Distance()
+
+
+def _missing() -> InputError:
+    return InputError('panphon, which knows how phones sound, is missing; pip install "speech-tl[phones]"')

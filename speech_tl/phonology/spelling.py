@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from speech_tl.errors import InputError
 from speech_tl.phonology.lexicon import Lexicon, PrefixTree, prefix_tree
-from speech_tl.phonology.phones import TONES, articulated, nearest, segments
+from speech_tl.phonology.phones import TONES, Nearest, articulated, nearest, segments
 from speech_tl.phonology.sounds import PHONES, Spell, sound_classes
 from speech_tl.phonology.units import BLANK, Units
 
@@ -46,7 +46,7 @@ class Known:
     """
 
     units: Units
-    stand_ins: dict[str, str] = field(default_factory=dict)
+    stand_ins: dict[str, Nearest] = field(default_factory=dict)
     """Phone -> what was written for it so far."""
 
     def __call__(self, ipa: str, *, where: str = "") -> str:
@@ -62,17 +62,25 @@ class Known:
             raise InputError(f"{where}: {error}" if where else str(error)) from None
 
     @property
+    def told(self) -> str:
+        """What was written for phones that the model lacks, in words; empty where it lacked none."""
+        used = [f"[{each.phone}] as [{each.nearest}] ({each.distance:.2f})" for each in self.stand_ins.values()]
+        return f"{len(used)} phones were never heard and are read as the nearest: {', '.join(used)}" if used else ""
+
+    @property
     def _levels(self) -> list[str]:
         """The tone letters that the model has."""
         return [sign for sign in TONES if sign in self.units.symbols]
 
     def _stand_in(self, phone: str) -> str:
         if phone not in self.stand_ins and phone in TONES:
-            self.stand_ins[phone] = min(self._levels, key=lambda level: abs(TONES.index(level) - TONES.index(phone)))
+            steps = {level: abs(TONES.index(level) - TONES.index(phone)) for level in self._levels}
+            level = min(steps, key=steps.__getitem__)
+            self.stand_ins[phone] = Nearest(phone, level, steps[level] / (len(TONES) - 1))
         elif phone not in self.stand_ins:
             known = articulated(sign for sign in self.units.symbols[1:] if sign not in TONES)
-            self.stand_ins[phone] = nearest([phone], known)[0].nearest
-        return self.stand_ins[phone]
+            (self.stand_ins[phone],) = nearest([phone], known)
+        return self.stand_ins[phone].nearest
 
 
 def understudies(spelled: Iterable[str], units: Units, *, fewest: int = FEW) -> dict[str, str]:

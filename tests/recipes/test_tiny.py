@@ -169,7 +169,7 @@ def test_a_voice_of_which_nothing_is_transcribed(run: Path, tiny_speech: Path, t
     corpus = tmp_path / "untranscribed"
     shutil.copytree(tiny_speech, corpus)
     header, *rows = csv.reader((tiny_speech / "metadata.csv").read_text(encoding="utf-8").splitlines())
-    own = [row for row in rows if row[3] == "fi-m1"]
+    own = [row for row in rows if row[3] == "fi-m4"]  # whose sentences the run has not learned
     for texts, clips in (([], 0), ([row[1] for row in own[:2]], 2)):
         told = [[row[0], text, *row[2:]] for row, text in zip(own, [*texts, *[""] * len(own)], strict=False)]
         with (corpus / "metadata.csv").open("w", encoding="utf-8", newline="") as table:
@@ -180,7 +180,7 @@ def test_a_voice_of_which_nothing_is_transcribed(run: Path, tiny_speech: Path, t
         assert command(asr_new_speaker.main, asr_new_speaker.Config, [*arguments, *out]) == 0
         (_, lhuc) = json.loads((tmp_path / f"voice{clips}" / "metrics.json").read_text())["tables"]["curve"]
         assert (lhuc["target_error"] is None) == (clips == 0)
-        assert (tmp_path / f"voice{clips}" / "voices" / "fi-m1_lhuc_3s.safetensors").exists()
+        assert (tmp_path / f"voice{clips}" / "voices" / "fi-m4_lhuc_3s.safetensors").exists()
 
 
 def test_a_voice_is_carried_into_another_language(run: Path, tiny_speech: Path, tmp_path: Path) -> None:
@@ -402,6 +402,11 @@ def test_words_never_heard_are_looked_up(
     rows = tables["words"]
     assert {row["lexicon_size"] for row in rows} == {4, 6}
     assert {(row["search"], row["handicap"]) for row in rows} >= {("tree", 0.0), ("edit_distance", 0.0)}
+    missed = tables["hardest"]
+    assert {row["word"] for row in missed} == {"yksi", "kaksi", "kolme", "viisi"}
+    assert [row["right"] for row in missed] == sorted(row["right"] for row in missed)
+    assert {row["word"] for row in missed if row["held_out"]} == {"kolme"}
+    assert all((row["articulatory_distance"] is None) == (row["right"] == 100) for row in missed)
     model = json.loads((tmp_path / "run" / "checkpoint" / "config.json").read_text())
     assert set(model["understudies"]["fi"].values()) < {"i", "s", "k"}, "what all three words have"
     assert (len(model["trained_words"]), model["handicap"]) == (3, max(row["handicap"] for row in rows))

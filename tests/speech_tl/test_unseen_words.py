@@ -13,10 +13,22 @@ from speech_tl.errors import InputError
 from speech_tl.held_out_words import HeldOut, as_sounds, distractors, drawn, never_heard, without
 from speech_tl.models.word_search import Heard
 from speech_tl.phonology.lexicon import Lexicon, prefix_tree
+from speech_tl.phonology.phones import apart
 from speech_tl.phonology.spelling import Known
 from speech_tl.phonology.units import Units
 from speech_tl.systems import Settings, untrained
-from speech_tl.unseen_words import Answers, best_handicap, handicapped, hear, look_up, nearest, rivals, row, rows
+from speech_tl.unseen_words import (
+    Answers,
+    best_handicap,
+    handicapped,
+    hardest,
+    hear,
+    look_up,
+    nearest,
+    rivals,
+    row,
+    rows,
+)
 
 WORDS = {"yksi": "yksi", "kaksi": "kaksi", "kolme": "kolme", "viisi": "viisi"}
 
@@ -125,6 +137,19 @@ def test_accuracies_by_hand() -> None:
     assert found["unseen_against_nearest"] == 50
     assert (found["lexicon_size"], found["seen_clips"], found["unseen_clips"]) == (3, 3, 2)
     assert ANSWERS.best == ["a", "b", "b", "a", ""]
+
+
+def test_the_hardest_words_and_what_they_are_taken_for() -> None:
+    """c, said [ka], is once taken for a, [ta], and once not found; a once for b, [tam]; b is always right."""
+    lexicon = Lexicon({"a": ("ta",), "b": ("tam", "da"), "c": ("ka",)})
+    first, second, third = hardest(ANSWERS, lexicon, ["c"])
+    assert (first["word"], first["right"], first["taken_for"], first["times"]) == ("c", 0, "a", 1)
+    assert first["articulatory_distance"] == pytest.approx(apart("ka", "ta"))
+    assert (second["word"], second["right"], second["taken_for"], second["held_out"]) == ("a", 50, "b", False)
+    assert second["articulatory_distance"] == pytest.approx(1 / 48), (
+        "[da] is nearer than [tam]: the voice, of two phones"
+    )
+    assert (third["word"], third["right"], third["articulatory_distance"]) == ("b", 100, None)
 
 
 def test_a_word_and_its_rival_are_a_choice_of_two(language: Language) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from speech_tl.errors import InputError
 from speech_tl.phonology import phones
-from speech_tl.phonology.phones import nearest, segments, signatures
+from speech_tl.phonology.phones import apart, nearest, segments, signatures
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,13 @@ def test_the_nearest_phone_and_how_far_it_is() -> None:
     assert (retracted.nearest, retracted.distance) == ("t", 0), "panphon has no feature for it"
     with pytest.raises(InputError, match="no phone is known"):
         nearest(["a"], [])
+
+
+def test_pronunciations_that_differ_in_a_feature_are_near() -> None:
+    """[t] and [d] differ in the voice, one of 24 features, of two phones; a phone more is one of three."""
+    assert apart("ta", "da") == pytest.approx(1 / 48)
+    assert apart("ta", "tam") == pytest.approx(1 / 3)
+    assert apart("ta", "ta") == 0
 
 
 def test_without_panphon(monkeypatch: pytest.MonkeyPatch) -> None:

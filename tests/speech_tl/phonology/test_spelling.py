@@ -34,7 +34,8 @@ def test_phones_that_a_model_lacks() -> None:
     """[ɡ] is nearest to [k] and [z] to [s]; a phone that is there stays."""
     spell = Known(phone_units(["kasaː"]))
     assert spell("ɡaːzk") == "kaːsk"
-    assert spell.stand_ins == {"ɡ": "k", "z": "s"}
+    assert spell.told == "2 phones were never heard and are read as the nearest: [ɡ] as [k] (0.04), [z] as [s] (0.04)"
+    assert not Known(phone_units(["kasaː"])).told
     with pytest.raises(InputError, match=r"'Д' \(U\+0414\) in 'Дa' in words\.tsv, line 3 is no IPA"):
         spell("Дa", where="words.tsv, line 3")
 
@@ -68,7 +69,10 @@ def test_tones_are_sounds_of_their_own() -> None:
     assert units.symbols[1:] == ("a", "m", "˥", "˩")
     spell = Known(units)
     assert spell("ma˨˩˦") == "ma˩˩˥"
-    assert spell.stand_ins == {"˨": "˩", "˦": "˥"}
+    assert [(each.phone, each.nearest, each.distance) for each in spell.stand_ins.values()] == [
+        ("˨", "˩", 0.25),
+        ("˦", "˥", 0.25),
+    ]
     assert Known(phone_units(["ma"]))("ma˥˩") == "ma"
 
 
