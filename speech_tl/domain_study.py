@@ -17,7 +17,8 @@ from speech_tl.training.loop import Plan
 CAPTIONS = {
     "domains": "Errors (%) on the test examples of both domains after each method; `gap_closed` is the share of the "
     "way from the source alone to the target's own labels, `bound` that of Ben-David et al. (2010) without its "
-    "constant.",
+    "constant, on the source as the method compares it with the target. `effective_size`: so many source examples of "
+    "one weight would say what the weighted ones do.",
     "rules": "What each rule that sees no label of the target would have chosen, and the points of error that it gives "
     "away against the best choice.",
 }
@@ -89,11 +90,6 @@ def study(
     notes = (
         f"Chosen by {rule}, said before the run: {selected}.",
         warning(shift.name, found, measure=shift.measure),
-        *(
-            f"{method}: the source's training examples say as much as {own.effective_size:.0f} of one weight."
-            for method, own in found.items()
-            if own.effective_size is not None
-        ),
     )
     return Study(
         found,
@@ -110,7 +106,8 @@ def tables(
     """`domains` with a row per method and one for what the rule chose, and `rules` with what each would have chosen.
 
     In percent; `gap_closed` is the share of the way from the source alone to the target's own labels. The terms of
-    Ben-David et al.'s bound (2010) stand beside each other: `source_error` + half the A-distance, and `target_error`.
+    Ben-David et al.'s bound (2010) stand beside each other: the errors of `Adapted.risk` + half the A-distance, and
+    `target_error`.
 
     Args:
         found: with `source_only`, if a gap is to be closed.
@@ -121,7 +118,7 @@ def tables(
     low, high = errors.get("target_supervised"), errors.get("source_only")
 
     def row(own: Adapted, method: str, selected_by: str) -> Row:
-        source, target = (each.rows(system="")[0] for each in (own.source, own.target))
+        source, risk, target = (each.rows(system="")[0] for each in (own.source, own.risk, own.target))
         error = target[measure]
         return {
             "case": case,
@@ -137,7 +134,8 @@ def tables(
             "gap_closed": 100 * (high - error) / (high - low) if low is not None and high and high > low else None,
             "a_distance_before": before,
             "a_distance_after": own.a_distance,
-            "bound": source[measure] + 100 * own.a_distance / 2,
+            "bound": risk[measure] + 100 * own.a_distance / 2,
+            "effective_size": own.effective_size,
             "cpu_seconds": own.seconds,
         }
 

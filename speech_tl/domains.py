@@ -84,7 +84,10 @@ class Adapted:
     method: Method
     body: nn.Module
     source: Evaluation
-    """Also by ADDA, which trains the network for the target alone."""
+    """As it is, also by ADDA, which trains the network for the target alone."""
+    risk: Evaluation
+    """Of the source as the method compares it with the target: mapped where it is, by ADDA through the network that it
+    began with."""
     target: Evaluation
     answers: tuple[str, ...]
     """What it says of the target's validation examples, by which `agreement` chooses."""
@@ -151,6 +154,7 @@ def adapt(
         raise unknown_name("method", method, METHODS)
     if rule not in RULES:
         raise unknown_name("rule", rule, RULES)
+    given = shift
     if method == "feature_mapping" or (shift.mapped_first and method in GO_ON):
         shift = shift.mapped
     seed_everything(seed)
@@ -172,7 +176,7 @@ def adapt(
         plan=plan,
         out=folder,
         streams=streams,
-        validate=partial(_validation, shift, rule if rule in SCORES else "mutual_information") if chosen else None,
+        validate=partial(_validation, given, rule if rule in SCORES else "mutual_information") if chosen else None,
         on_best=(lambda best: save_state(file, best.state_dict())) if chosen else None,
         rates=rates,
         resume=resume,
@@ -182,13 +186,15 @@ def adapt(
         network.load_state_dict(load_state(file))
     network.train(False)
     body = network.body
-    source, target = (shift.test(body, side, "test") for side in SIDES)
-    looks = {side: shift.look(body, side) for side in SIDES}
+    compared = start.to(next(body.parameters()).device) if method == "adda" else body
+    source, target = (given.test(body, side, "test") for side in SIDES)
+    risk = source if shift is given and compared is body else shift.test(compared, "source", "test")
+    looks: dict[Side, Look] = {"source": shift.look(compared, "source"), "target": shift.look(body, "target")}
     answers = tuple(result.hypothesis for result in shift.test(body, "target", "valid").results)
-    scores = {name: score(shift, body, looks["target"]) for name, score in SCORES.items()}
+    scores = {name: score(given, body, looks["target"]) for name, score in SCORES.items()}
     apart = distance(looks, seed=seed)
     size = None if counted is None else effective_size(counted)
-    return Adapted(method, body, source, target, answers, scores, looks, apart, history.train_seconds, size)
+    return Adapted(method, body, source, risk, target, answers, scores, looks, apart, history.train_seconds, size)
 
 
 def pooled(parts: Sequence[Adapted]) -> Adapted:
@@ -197,6 +203,7 @@ def pooled(parts: Sequence[Adapted]) -> Adapted:
     return replace(
         first,
         source=sum((own.source for own in parts[1:]), first.source),
+        risk=sum((own.risk for own in parts[1:]), first.risk),
         target=sum((own.target for own in parts[1:]), first.target),
         answers=tuple(answer for own in parts for answer in own.answers),
         scores={rule: fmean(own.scores[rule] for own in parts) for rule in first.scores},

@@ -52,7 +52,7 @@ class PictureShift:
 
     @cached_property
     def mapped(self) -> Self:
-        return replace(self, source={**self.source, "train": coloured(self.source["train"], self.target["train"])})
+        return replace(self, source={name: coloured(own, self.target["train"]) for name, own in self.source.items()})
 
     def batches(self, side: Side, *, generator: torch.Generator) -> LabelledBatches:
         return LabelledBatches(self._of(side)["train"], self.classes, batch=self.batch, generator=generator)

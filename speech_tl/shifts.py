@@ -71,7 +71,7 @@ class Shift(Protocol):
 
     @property
     def mapped(self) -> Self:
-        """The same, the source's training examples brought to the target's by one mapping for all of them."""
+        """The same, the source's examples brought to the target's training examples by one mapping for all of them."""
         ...
 
     @property

@@ -72,8 +72,10 @@ class SpeechShift:
     @cached_property
     def mapped(self) -> Self:
         """What all recordings of a side have in common is its microphone, its line, its band, its noise."""
-        source = replace(self.source, train=resembling(self.source.train, self.target.train))
-        return replace(self, source=source)
+        train, valid, test = (
+            resembling(clips, self.target.train) for clips in (self.source.train, self.source.valid, self.source.test)
+        )
+        return replace(self, source=replace(self.source, train=train, valid=valid, test=test))
 
     def batches(self, side: Side, *, generator: torch.Generator) -> SpeechBatches:
         code, clips = self.source.code, self._of(side).train

@@ -451,7 +451,7 @@ def test_digits_over_photographs(shared_data: Path, tmp_path: Path) -> None:
     assert command(image_domain_adversarial.main, image_domain_adversarial.Config, arguments) == 0
     tables = json.loads((tmp_path / "metrics.json").read_text())["tables"]
     assert [row["method"] for row in tables["domains"]] == ["source_only", "dann", "target_supervised", "selected"]
-    assert tables["domains"][-1]["selected_by"].startswith("mutual_information: ")
+    assert tables["domains"][-1]["selected_by"].startswith("agreed_information: ")
     assert [row["rule"] for row in tables["rules"]][-1] == "oracle"
     assert min(row["regret"] for row in tables["rules"]) == 0
 

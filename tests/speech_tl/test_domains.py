@@ -103,6 +103,7 @@ def test_resumed_amid_the_ramp_it_goes_on_as_uninterrupted(
         run(case, start, tmp_path / "cut", "dann", steps=12)
     monkeypatch.setattr(PairBatches, "__next__", draw)
     again = run(case, start, tmp_path / "cut", "dann", steps=12, resume=True)
+    assert "resumed after step 4" in (tmp_path / "cut" / "log.txt").read_text()
     ours, theirs = whole.body.state_dict(), again.body.state_dict()
     assert all(value.equal(theirs[name]) for name, value in ours.items())
 
@@ -147,7 +148,7 @@ def test_who_hears_the_source_as_the_target_sounds(
 def adapted(method: Method, wrong: int, **scores: float) -> Adapted:
     said = ["b"] * wrong + ["a"] * (10 - wrong)
     right = classified("a" * 10, "a" * 10)
-    return Adapted(method, nn.Identity(), right, classified("a" * 10, said), tuple(said), scores, {}, 1.0, 0.0)
+    return Adapted(method, nn.Identity(), right, right, classified("a" * 10, said), tuple(said), scores, {}, 1.0, 0.0)
 
 
 def test_the_rule_chooses_and_never_the_upper_bound(case: PictureShift) -> None:
@@ -190,6 +191,17 @@ def test_certainty_counts_as_far_as_others_agree() -> None:
     assert chosen_by("agreed_information", found, measure="cer") == "coral"
     found["adda"] = adapted("adda", 5, mutual_information=1.2)
     assert chosen_by("agreed_information", found, measure="cer") == "adda", "0.83 is more than 0.78"
+
+
+def test_the_bound_is_of_the_source_as_it_is_compared(case: PictureShift, start: nn.Module, tmp_path: Path) -> None:
+    """The mapped source where it is mapped; of ADDA the source as the network that it began with has it."""
+    mapped, adda = (run(case, start, tmp_path / name, name, steps=5) for name in ("feature_mapping", "adda"))
+    assert mapped.risk == case.mapped.test(mapped.body, "source", "test")
+    features = mapped.looks["source"].features
+    assert features.equal(case.mapped.look(mapped.body, "source").features)
+    assert not features.equal(case.look(mapped.body, "source").features)
+    assert adda.risk == case.test(start, "source", "test")
+    assert adda.looks["source"].features.equal(case.look(start, "source").features)
 
 
 def test_what_was_closed_and_what_was_regretted() -> None:

@@ -9,7 +9,7 @@ import torch
 from speech_tl.data.clips import Clips
 from speech_tl.data.disturbance import telephone
 from speech_tl.data.preparation import Language, prepare
-from speech_tl.domains import adapt, started
+from speech_tl.domains import METHODS, adapt, started
 from speech_tl.errors import InputError
 from speech_tl.speech_domains import FLAT, SpeechShift, changed
 from speech_tl.systems import Settings
@@ -108,7 +108,7 @@ def test_no_method_but_the_upper_bound_sees_the_targets_transcripts(shift: Speec
 
     target = shift.target
     blind = replace(shift, target=replace(target, train=silent(target.train), valid=silent(target.valid)))
-    for method in ("self_training", "mmd", "feature_mapping", "target_supervised"):
+    for method in METHODS:
         ways = {"method": method, "rule": "entropy", "plan": plan, "seed": 0, "device": "cpu"}
         found = [adapt(each, start, folder=tmp_path / str(at), **ways)  # type: ignore[arg-type]
                  for at, each in enumerate((shift, blind))]  # fmt: skip
