@@ -9,14 +9,16 @@ DEVICES = ("auto", "cpu", "cuda")
 
 def chosen(name: str) -> str:
     """`cpu`, `cuda` or `cuda:N`; `auto` is a GPU where torch sees one."""
-    import torch
-
     if name not in DEVICES:
         raise unknown_name("device", name, DEVICES, where="--device")
+    if name == "cpu":
+        return "cpu"
+    import torch  # takes a second, for which who asks for a CPU does not wait
+
     present = torch.cuda.is_available()
     if name == "cuda" and not present:
         raise InputError("--device cuda was asked for, but torch sees no GPU: use cpu or auto")
-    if not present or name == "cpu":
+    if not present:
         return "cpu"
     own = os.environ.get("LOCAL_RANK")  # of those that torchrun started each has a GPU of its own
     return f"cuda:{own}" if own else "cuda"

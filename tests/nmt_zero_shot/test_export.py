@@ -1,6 +1,7 @@
 """CTranslate2 writes the same subwords as torch, or says which feature it has not."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,24 @@ def test_other_weights_are_converted_again(vocabulary: SentencePieces, tmp_path:
     made.write_bytes(first[:-1000])
     with pytest.raises(InputError, match=r"ctranslate2 is not whole .*; remove it, it is converted again"):
         load(folder, engine="ctranslate2", beam=1)
+
+
+def test_a_converted_model_translates_without_torch(vocabulary: SentencePieces, tmp_path: Path) -> None:
+    """Importing it takes longer than everything else together."""
+    pytest.importorskip("ctranslate2", reason="ctranslate2 is not installed")
+    export.to_ctranslate2(saved(tmp_path / "run", vocabulary), tmp_path / "out")
+    code = (
+        "import sys; from nmt_zero_shot.translate import Config, main; from speech_tl.training.config import command;"
+        "command(main, Config); print('torch' in sys.modules)"
+    )
+    words = ["--checkpoint", str(tmp_path / "out"), "--engine", "ctranslate2", "--device", "cpu"]
+    made = subprocess.run(
+        [sys.executable, "-c", code, *words, "--from", "en", "--to", "de", "the dog runs"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert made.stdout.splitlines()[-1] == "False"
 
 
 def test_int8_is_smaller(vocabulary: SentencePieces, tmp_path: Path) -> None:
