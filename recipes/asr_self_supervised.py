@@ -10,8 +10,8 @@ owed to more audio.
         --augment-after 1 --seed 0 --out runs/self_supervised
 
 Mboshi's character error on an unseen speaker, seed 0: from scratch 74.3 % [73.6, 75.1] in 150 CPU-seconds, with twice
-the updates 75.1 in 291; after a start on 56 minutes 73.1 [72.2, 73.9] in 337, -2.0 [-3.0, -1.1] against equal CPU;
-after a start on the labelled minutes alone 83.1 in 301. None is usable.
+the updates 75.1 in 291; after a start on 56 minutes 73.1 [72.2, 73.9] in 337, -2.0 [-3.0, -1.1] against as many
+updates; after a start on the labelled minutes alone 83.1 in 301. None is usable.
 """
 
 import sys

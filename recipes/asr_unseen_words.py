@@ -2,7 +2,8 @@
 
 An encoder whose frames hear 165 ms learns the sounds of the other words, of one language or several; then every test
 clip of the language is looked up in a lexicon that holds the unseen words too, alone and among distractors of a
-dictionary. Words that were trained on fit better, so that among all they are handicapped: by how much, a first model
+dictionary. Pronunciations come from --phones, or, where that says nothing of a language with unseen words, from its
+column `ipa`. Words that were trained on fit better, so that among all they are handicapped: by how much, a first model
 says, from whose training as many further words were held out.
 
     python -m recipes.asr_unseen_words --data D/arabic_speech_commands D/swahili_ammi D/lithuanian_speech_commands \\
@@ -45,6 +46,8 @@ from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
 
+IPA = "ipa"
+"""The column that pronunciations are taken from where --phones says nothing and the words have it."""
 HELD_OUT = "held_out.json"
 """The words that a run never trains on; the file of --hold-out may change until it goes on."""
 SEARCHED = ("distractors", "distractor_count")
@@ -151,8 +154,13 @@ def _held_out(config: Config, data: Mapping[str, Language], asked: Mapping[str, 
     """The languages whose sounds are known, without the words that were asked for."""
     sources = dict(flags.language_and_source(value) for value in config.phones)
     for code in asked:
+        if code not in sources and all(IPA in dict(u.extra) for u in data[code].split.train):
+            sources[code] = IPA
         if code not in sources:
-            raise InputError(f"--phones says nothing of {code}: without pronunciations no unseen word can be looked up")
+            raise InputError(
+                f"--phones says nothing of {code}, which has no column {IPA}: without pronunciations no unseen word can "
+                "be looked up"
+            )
     known = {code: language for code, language in data.items() if code in sources}
     held = {code: _held(what, known[code], seed=config.seed) for code, what in asked.items()}
     said = {code: _said(language, sources[code], tones=config.tones) for code, language in known.items()}

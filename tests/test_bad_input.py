@@ -439,7 +439,7 @@ def lexicon(extra: str = "") -> Spoil:
 
 
 LOOKED_UP = [
-    Bad("no pronunciations", UNSEEN.replace("--phones aa=words.tsv ", ""), "--phones says nothing of aa: without pronunciations no unseen word"),
+    Bad("no pronunciations", UNSEEN.replace("--phones aa=words.tsv ", ""), "--phones says nothing of aa, which has no column ipa: without pronunciations no unseen word"),
     Bad("words of the training raised", UNSEEN + " --handicap -1", "--handicap -1: expected nats a frame, 0 or more"),
     Bad("a prior below none", UNSEEN + " --label-prior -1", "--label-prior -1: expected a share"),
     Bad("no lexicon", UNSEEN, r"words\.tsv: no such file; expected a word, a tab, its IPA"),

@@ -101,7 +101,7 @@ def read(path: str | Path, *, normalise: Callable[[str], str] = str, spell: Spel
     """A lexicon file, plain or gzipped: CMUdict (`word PH1 PH2`), or word, tab, IPA as ipa-dict and WikiPron have it.
 
     A word on several lines, or with several transcriptions between slashes, has several pronunciations. Lines that
-    cannot be spelled are left out and counted.
+    cannot be spelled are left out and counted; those that say nothing new are counted.
 
     Raises:
         InputError: no such file, not UTF-8, a line without a tab or with too many, or symbols that are not IPA in more
@@ -117,12 +117,17 @@ def read(path: str | Path, *, normalise: Callable[[str], str] = str, spell: Spel
         raise InputError(f"{path}: not UTF-8 text ({error}); expected a word, a tab, its IPA on each line") from None
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} cannot be read ({error})") from None
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.split("#")[0].strip()]
+    lines = [
+        (number, line)
+        for number, line in enumerate(text.splitlines(), start=1)
+        if line.split("#")[0].strip() and not line.startswith(";;;")  # comments, the second of CMUdict 0.7
+    ]
     if not lines:
         raise InputError(f"{path} is empty: expected a word, a tab, its IPA on each line")
     cmudict = all("\t" not in line for _, line in lines[:20]) and _is_arpabet(lines[0][1].split()[1:])
     found: dict[str, list[str]] = {}
     strange: list[InputError] = []
+    again = 0
 
     def spelled(ipa: str, where: str) -> str:
         try:
@@ -143,12 +148,18 @@ def read(path: str | Path, *, normalise: Callable[[str], str] = str, spell: Spel
                 raise InputError(f"{where}: {len(columns)} columns; expected a word, a tab, its IPA")
             word = columns[0]
             said = [spelled(each, where) for each in _transcriptions(columns[1], where)]
+            if not columns[1].strip():
+                strange.append(InputError(f"{where}: {word!r} has no pronunciation"))
         own = found.setdefault(unicodedata.normalize("NFC", normalise(word)), [])
-        own += [each for each in said if each]
+        said = [each for each in said if each]
+        again += bool(said) and {*said} <= {*own}
+        own += said
     if 10 * len(strange) > len(lines):
         raise strange[0]
     if strange:
         print(f"{path}: {len(strange)} pronunciations left out, the first: {strange[0]}", file=sys.stderr)
+    if again:
+        print(f"{path}: {again} lines say what a line before them says", file=sys.stderr)
     return Lexicon({word: tuple(dict.fromkeys(own)) for word, own in found.items() if own})
 
 

@@ -21,9 +21,9 @@ TIE = "\u0361"
 LOOK_ALIKES = {
     **{"g": "ɡ", ":": "ː", "’": "ʼ", "α": "ɑ", "ε": "ɛ", "є": "ɛ", "ӕ": "æ", "ә": "ə", "ǝ": "ə", "ɩ": "ɪ", "ɷ": "ʊ"},
     **{"ʦ": "t͡s", "ʣ": "d͡z", "ʧ": "t͡ʃ", "ʤ": "d͡ʒ", "ʨ": "t͡ɕ", "ʥ": "d͡ʑ", "ƛ": "t͡ɬ", },
-    **{"ᵻ": "ɨ", "ɚ": "ə˞", "ɝ": "ɜ˞", "\u035c": TIE},
+    **{"ᵻ": "ɨ", "ɚ": "ə˞", "ɝ": "ɜ˞", "\u035c": TIE, "\u200b": "", "\u200c": "", "\u200d": ""},
 }  # fmt: skip
-"""Letters of other scripts and of older IPA -> what they stand for."""
+"""Letters of other scripts and of older IPA, and what has no width -> what they stand for."""
 _AFFRICATES = ("ts", "dz", "tʃ", "dʒ", "tɕ", "dʑ", "ʈʂ", "ɖʐ", "tɬ", "dɮ")
 """One phone where they stand together, tied or not."""
 TONES = "˩˨˧˦˥"

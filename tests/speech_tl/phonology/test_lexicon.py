@@ -66,6 +66,13 @@ def test_a_few_rows_that_cannot_be_spelled_are_left_out(tmp_path: Path, capsys: 
     file.write_text("".join([*rows, "да\tда\n"]))
     assert sorted(read(file, spell=phones).entries) == sorted("abcdefghi")
     assert "words.tsv: 1 pronunciations left out, the first: 'д'" in capsys.readouterr().err
+    file.write_text("".join([*rows, "a\tta\n", "j\t\n", "a\tka\n"]))
+    assert read(file, spell=phones).entries["a"] == ("ta", "ka")
+    said = capsys.readouterr().err
+    assert "1 pronunciations left out, the first: " in said and "line 11: 'j' has no pronunciation" in said
+    assert "words.tsv: 1 lines say what a line before them says" in said
+    file.write_text(";;; CMUdict 0.7\nA  EY1\nA(1)  AH0\n")
+    assert read(file, spell=phones).entries == {"A": ("eɪ", "ə")}
     file.write_text("".join([*rows[:8], "да\tда\n", "нет\tнет\n"]))
     with pytest.raises(InputError, match=r"'д' \(U\+0434\) in 'да' in .*line 9 is no IPA"):
         read(file, spell=phones)

@@ -23,6 +23,7 @@ from speech_tl.phonology.phones import apart, nearest, segments, signatures
         ("ʧεɝ", "t͡ʃ ɛ ɜ˞"),
         ("ça.ǃa|ʷa", "ç a ǃ a ʷa"),
         ("p ɛ ː̂ t s", "p ɛː t s"),  # a length that stands apart
+        ("t\u200dʃa\u200b", "t͡ʃ a"),  # as ipa-dict ties them
     ],
 )
 def test_phones_of_a_transcript(ipa: str, found: str) -> None:
