@@ -158,8 +158,8 @@ def _held_out(config: Config, data: Mapping[str, Language], asked: Mapping[str, 
             sources[code] = IPA
         if code not in sources:
             raise InputError(
-                f"--phones says nothing of {code}, which has no column {IPA}: without pronunciations no unseen word can "
-                "be looked up"
+                f"--phones says nothing of {code}, which has no column {IPA}: without pronunciations no unseen word "
+                "can be looked up"
             )
     known = {code: language for code, language in data.items() if code in sources}
     held = {code: _held(what, known[code], seed=config.seed) for code, what in asked.items()}
