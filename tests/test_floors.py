@@ -43,6 +43,7 @@ FLOORS = {
     "speech_tl.domains": 4,
     "speech_tl.domain_figures": 4,
     "speech_tl.domain_study": 5,
+    "speech_tl.regrets": 3,
     "speech_tl.picture_domains": 4,
     "speech_tl.unseen_classes": 5,
     "speech_tl.attribute_figures": 5,
