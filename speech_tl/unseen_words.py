@@ -27,7 +27,7 @@ from speech_tl.models.timed_words import without_silence
 from speech_tl.models.word_network import Network
 from speech_tl.models.word_search import Heard, lowered, near
 from speech_tl.phonology.lexicon import Lexicon, PrefixTree, prefix_tree
-from speech_tl.phonology.phones import apart
+from speech_tl.phonology.phones import TONES, apart
 from speech_tl.phonology.units import Units
 from speech_tl.zero_shot.compatibility import harmonic_mean
 
@@ -121,15 +121,21 @@ def nearest(heard: Sequence[Tensor], clips: Clips, lexicon: Lexicon, units: Unit
 def rivals(held: Sequence[str], lexicon: Lexicon, units: Units) -> dict[str, str]:
     """Each held-out word -> the other word of the lexicon that the fewest edits tell from it; of equals the first.
 
+    Words that tones alone tell apart are the most alike; tones count where their other sounds are equally far.
+
     Raises:
         InputError: there is no other.
     """
     if len(lexicon) < 2:
         raise InputError(f"a lexicon of {len(lexicon)} words: expected another beside the held-out ones")
-    said = {word: [_signs(units.encode(each)) for each in ways] for word, ways in lexicon.entries.items()}
+    toneless = str.maketrans("", "", TONES)
+    said = {
+        word: [(_signs(units.encode(each.translate(toneless))), _signs(units.encode(each))) for each in ways]
+        for word, ways in lexicon.entries.items()
+    }
 
-    def edits(word: str, other: str) -> int:
-        return min(Levenshtein.distance(one, two) for one in said[word] for two in said[other])
+    def edits(word: str, other: str) -> tuple[int, ...]:
+        return min(tuple(map(Levenshtein.distance, one, two)) for one in said[word] for two in said[other])
 
     return {word: min((o for o in said if o != word), key=lambda other: edits(word, other)) for word in held}
 

@@ -14,7 +14,7 @@ from speech_tl.held_out_words import HeldOut, as_sounds, distractors, drawn, nev
 from speech_tl.models.word_search import Heard
 from speech_tl.phonology.lexicon import Lexicon, prefix_tree
 from speech_tl.phonology.phones import apart
-from speech_tl.phonology.spelling import Known
+from speech_tl.phonology.spelling import Known, phone_units
 from speech_tl.phonology.units import Units
 from speech_tl.systems import Settings, untrained
 from speech_tl.unseen_words import (
@@ -197,6 +197,16 @@ def test_the_word_that_sounds_most_like_it() -> None:
     lexicon = Lexicon({"kala": ("kala",), "kana": ("kana", "tu"), "kalla": ("kalla",), "tuo": ("tuo",)})
     units = Units.from_texts(["kalantuo"])
     assert rivals(["kala", "kalla", "tuo"], lexicon, units) == {"kala": "kana", "kalla": "kala", "tuo": "kana"}
+
+
+def test_words_that_tones_alone_tell_apart_are_the_most_alike() -> None:
+    """Of pei˨˩ pai˨˩ is one edit away and pei˥ two, both in its tone; ba˥ is as far as ma˨˩ but for the tone."""
+    lexicon = Lexicon({"one": ("pei˨˩",), "two": ("pai˨˩",), "three": ("pei˥",)})
+    units = phone_units([said for ways in lexicon.entries.values() for said in ways])
+    assert rivals(["one"], lexicon, units) == {"one": "three"}
+    lexicon = Lexicon({"one": ("pa˨˩",), "two": ("ba˥",), "three": ("ma˨˩",)})
+    units = phone_units([said for ways in lexicon.entries.values() for said in ways])
+    assert rivals(["one"], lexicon, units) == {"one": "three"}
 
 
 def test_sounds_take_the_place_of_texts(language: Language) -> None:
