@@ -257,8 +257,8 @@ def shuffled(
         longest, key = max(zip(own.clips.lengths, (u.key for u in own.clips.utterances), strict=True), default=(0, ""))
         if longest > total:
             raise InputError(
-                f"{key} lasts {longest / own.clips.sample_rate:.1f} s and a batch holds {seconds:g} s: cut it, leave it "
-                "out, or raise --batch-seconds where the recipe has it"
+                f"{key} lasts {longest / own.clips.sample_rate:.1f} s and a batch holds {seconds:g} s: cut it, leave "
+                "it out, or raise --batch-seconds where the recipe has it"
             )
     order = GroupBatches(
         lengths,
