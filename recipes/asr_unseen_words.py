@@ -29,15 +29,15 @@ from functools import partial
 from math import inf
 from pathlib import Path
 
-from speech_tl import files, flags, unseen_words
+from speech_tl import files, flags, rejection, unseen_words
 from speech_tl.data import splits
 from speech_tl.data.clips import Clips
 from speech_tl.data.preparation import Language
 from speech_tl.data.pronunciations import pronunciations
-from speech_tl.device import chosen
+from speech_tl.device import chosen, leads
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.held_out_words import HeldOut, distractors, drawn, never_heard
-from speech_tl.models.ctc import SPLITS, MultilingualCTC
+from speech_tl.models.ctc import SPLITS, MultilingualCTC, save
 from speech_tl.models.ctc_config import PHONE_HEAD
 from speech_tl.phonology.lexicon import Lexicon, read
 from speech_tl.phonology.spelling import phones
@@ -110,15 +110,20 @@ def main(config: Config) -> Report:
         _check_same(words, config.out / HELD_OUT)
     handicap = _handicap(config, words, plan) if config.handicap is None else config.handicap
     model = _trained(config, words, plan, config.out, handicap=handicap)
+    _know_how_sure(model, words, config.out, handicap=handicap)
 
     # Evaluate
-    rows, hardest, decoding, digests = [], [], [], []
+    rows, hardest, rejected, decoding, digests = [], [], [], [], []
     for code, clips in tests.items():
         heard = unseen_words.hear(model, clips, language=code)
         new = never_heard([words.said[code][word] for word in words.words[code]], words.trained())
         found = unseen_words.look_up(heard, clips, *words.trees(lexica[code][0], code), handicap=handicap)
         found = unseen_words.handicapped(found, words.known(code), handicap)
         hardest += [{"corpus": code, **row} for row in unseen_words.hardest(found, lexica[code][0], words.words[code])]
+        if sure := model.config.word_confidences:
+            without = rejection.absent(heard, clips, lexica[code][0], words, code, handicap=handicap)
+            found_rows = rejection.rows(found, without, words.words[code], sure, handicap=handicap)
+            rejected += [{"corpus": code, "draw": config.seed, **row} for row in found_rows]
         for lexicon in lexica[code]:
             right = unseen_words.rows(heard, clips, lexicon, words, code, handicap=handicap)
             rows += [{"corpus": code, "draw": config.seed, **new, **row} for row in right]
@@ -131,14 +136,14 @@ def main(config: Config) -> Report:
         seed=config.seed,
         device=chosen(config.device),
         began=began,
-        tables={"words": rows, "hardest": hardest, "decoding": decoding},
-        captions=unseen_words.CAPTIONS,
+        tables={"words": rows, "hardest": hardest, "rejection": rejected, "decoding": decoding},
+        captions=unseen_words.CAPTIONS | rejection.CAPTIONS,
         notes=(
             *notes,
             *filter(None, [words.spell.told]),
             *digests,
         ),
-        shown=("words", "decoding"),
+        shown=("words", "rejection", "decoding"),
     )
 
 
@@ -295,13 +300,33 @@ def _handicap(config: Config, words: HeldOut, plan: Plan) -> float:
     model = _trained(config, fewer, plan, config.out / "handicap")
     found = []
     for code, own in further.items():
-        known = words.known(code)
-        clips = _told_apart(words.languages[code].valid, words, code, part="validation")
-        trees = fewer.trees(words.lexicon(known, code), code)
-        heard = unseen_words.hear(model, clips, language=code)
-        answers = unseen_words.look_up(heard, clips, *trees, handicap=max(unseen_words.HANDICAPS))
-        found.append((answers, known.difference(own)))
+        answers = _on_validation(model, words, code, trained=fewer, handicap=max(unseen_words.HANDICAPS))
+        found.append((answers, words.known(code).difference(own)))
     return unseen_words.best_handicap(found)
+
+
+def _know_how_sure(model: MultilingualCTC, words: HeldOut, folder: Path, *, handicap: float) -> None:
+    """Keeps in the checkpoint how sure it is of its right answers to validation clips, if there are any."""
+    coded = [code for code in words.words if len(words.languages[code].valid)]
+    answers = {code: _on_validation(model, words, code, trained=words, handicap=handicap) for code in coded}
+    lowered = [unseen_words.handicapped(own, words.known(code), handicap) for code, own in answers.items()]
+    model.config.word_confidences = rejection.percentiles(lowered, handicap=handicap)
+    if leads():
+        save(model, folder / "checkpoint")
+
+
+def _on_validation(
+    model: MultilingualCTC, words: HeldOut, code: str, *, trained: HeldOut, handicap: float
+) -> unseen_words.Answers:
+    """What a model that was trained on `trained` makes of the validation clips of all words.
+
+    Args:
+        handicap: up to which the answers may be handicapped.
+    """
+    clips = _told_apart(words.languages[code].valid, words, code, part="validation")
+    trees = trained.trees(words.lexicon(words.known(code), code), code)
+    heard = unseen_words.hear(model, clips, language=code)
+    return unseen_words.look_up(heard, clips, *trees, handicap=handicap)
 
 
 if __name__ == "__main__":

@@ -111,6 +111,7 @@ def learn(
         return fitted(method, own, {code: _heard_by(own, language)}, settings=settings, plan=plan, folder=folder)
     own = copy.deepcopy(model)
     own.config.calibration = {}  # of how languages were told apart before their layers moved
+    own.config.word_confidences = []  # likewise of how sure it was of words
     if code in model.languages:
         add_symbols(own, code, language.units)
     else:

@@ -30,7 +30,7 @@ from speech_tl.models.ctc import MultilingualCTC, load
 from speech_tl.models.ctc_config import PHONE_HEAD
 from speech_tl.models.decoding import BLANK
 from speech_tl.models.identification import LanguageCalibration, head_scores
-from speech_tl.models.lookup import Lookup, many_words, one_word
+from speech_tl.models.lookup import Lookup, many_words, one_word, threshold
 from speech_tl.models.word_network import Network, language_model
 from speech_tl.phonology.lexicon import prefix_tree, read
 from speech_tl.phonology.spelling import Known, doubted, spelling
@@ -69,6 +69,8 @@ class Config:
     """Nats for each of many words; below 0 for fewer and longer ones."""
     least: float = 0.0
     """Confidence (%) below which a word of the lexicon is not believed and written as "?"."""
+    false_rejections: float | None = None
+    """Instead of --least: the share (%) of words of the lexicon that may be lost so, by the checkpoint's validation."""
     format: Literal["text", "json", "srt", "vtt", "textgrid"] = "text"
     """Written to standard output, or to --out."""
     out: Path | None = None
@@ -191,12 +193,13 @@ def main(config: Config) -> None:
         LanguageCalibration.of(model)  # refuse before any file is read
     if config.out:
         config.out.mkdir(parents=True, exist_ok=True)
+    least = _least(config, model) if config.lexicon else 0.0
     lookup = _lookup(config, model)
     failures: list[InputError] = []
     for file, target in zip(files, targets, strict=True):
         started = time.monotonic()
         try:
-            transcript = transcribe(model, file, language=config.language, lookup=lookup, least=config.least)
+            transcript = transcribe(model, file, language=config.language, lookup=lookup, least=least)
         except InputError as error:
             failures.append(error)
             if len(files) > 1:
@@ -225,11 +228,10 @@ def _lookup(config: Config, model: MultilingualCTC) -> Lookup | None:
         if config.lm or config.words == "many":
             flag = "--lm" if config.lm else "--words many"
             raise InputError(f"{flag} is for the words of a lexicon: say with --lexicon how these are pronounced")
-        if config.least or config.word_score or config.lm_weight != 1:
-            raise InputError("--least, --word-score and --lm-weight choose among a lexicon's words: add --lexicon")
+        if config.least or config.false_rejections is not None or config.word_score or config.lm_weight != 1:
+            flags = "--least, --false-rejections, --word-score and --lm-weight"
+            raise InputError(f"{flags} choose among a lexicon's words: add --lexicon")
         return None
-    if not 0 <= config.least <= 100:
-        raise InputError(f"--least {config.least:g}: expected a percentage, such as 40")
     if config.lm and config.words == "one":
         raise InputError("--lm weighs words after others, and between two pauses is one: add --words many")
     if config.word_score and config.words == "one":
@@ -266,6 +268,22 @@ def _lookup(config: Config, model: MultilingualCTC) -> Lookup | None:
         )
     lm = language_model(config.lm, tree) if config.lm else None
     return many_words(Network(tree, lm, config.lm_weight, config.word_score))
+
+
+def _least(config: Config, model: MultilingualCTC) -> float:
+    """The confidence (%) below which a word is not believed."""
+    if not 0 <= config.least <= 100:
+        raise InputError(f"--least {config.least:g}: expected a percentage, such as 40")
+    if config.false_rejections is None:
+        return config.least
+    if config.least:
+        raise InputError("--least and --false-rejections are two ways of saying when a word is believed: give one")
+    if config.words == "many":
+        raise InputError("--false-rejections is known of one word between two pauses: give --least with --words many")
+    try:
+        return threshold(model.config.word_confidences, config.false_rejections)
+    except InputError as error:
+        raise InputError(f"--false-rejections, {config.checkpoint}: {error}; or give --least") from None
 
 
 def _targets(config: Config, files: list[str]) -> list[Path | None]:

@@ -72,6 +72,7 @@ FLOORS = {
     "speech_tl.speech_domains": 6,
     "speech_tl.unseen_languages": 6,
     "speech_tl.recommendation": 7,
+    "speech_tl.rejection": 7,
     "recipes": 8,
 }
 STRANGERS = {("speech_tl.transfer", "speech_tl.training")}

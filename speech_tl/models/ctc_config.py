@@ -27,6 +27,8 @@ class MultilingualCTCConfig(PreTrainedConfig):
         label_prior: α of the heads' scores log p(unit | frame) − α log p(unit); 0 for none.
         trained_words: words learned by their sounds; among others these fit better than they should.
         handicap: nats a frame by which they are lowered where a clip is looked up as one word of a lexicon.
+        word_confidences: confidence (%) below which 0, 1, ... 100 % of the validation clips are that a lexicon answers
+            rightly; empty where that was not measured.
         understudies: language -> phone in few of its trained words -> the nearest one that is in many.
         digest: of `symbols`; a head and a vocabulary that do not belong together are refused.
         normalisers: language -> what was done to its texts.
@@ -51,6 +53,7 @@ class MultilingualCTCConfig(PreTrainedConfig):
         label_prior: float = 0.0,
         trained_words: Sequence[str] = (),
         handicap: float = 0.0,
+        word_confidences: Sequence[float] = (),
         understudies: Mapping[str, Mapping[str, str]] | None = None,
         digest: str = "",
         normalisers: Mapping[str, Any] | None = None,
@@ -71,6 +74,7 @@ class MultilingualCTCConfig(PreTrainedConfig):
         self.label_prior = label_prior
         self.trained_words = list(trained_words)
         self.handicap = handicap
+        self.word_confidences = list(word_confidences)
         self.understudies = {language: dict(phones) for language, phones in (understudies or {}).items()}
         self.digest = digest or vocabulary_digest(self.symbols)
         self.normalisers = dict(normalisers or {})

@@ -1,6 +1,6 @@
 """What is said between two pauses, looked up in a lexicon: one word, or a sentence of many, and where each lies."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from speech_tl.errors import InputError
 from speech_tl.models.decoding import BLANK, align
 from speech_tl.models.lexicon_beam import Beam
 from speech_tl.models.word_network import Network, Sentence
@@ -29,7 +30,8 @@ class Spoken:
     last: int
     """Frame, included."""
     score: float
-    """Log-probability of its sounds, in nats, the mean over its frames."""
+    """Log-probability of its sounds, in nats, the mean over its frames; raised by `one_word`'s handicap where it has
+    not been trained on."""
 
 
 Lookup = Callable[[Tensor], list[Spoken]]
@@ -43,19 +45,34 @@ def one_word(
 
     Args:
         doubted: as `word_search.near` takes it; what it takes off such a word lowers its score too.
-        known: words that were trained on, which are lowered by `handicap` nats for every frame.
+        known: words that were trained on; the others are raised by `handicap` nats for every frame, which fit worse.
     """
 
     def best(log_probs: Tensor) -> list[Spoken]:
         nats = handicap * len(log_probs)
         heard = near(log_probs, tree, doubted=doubted, more=nats)
-        score = {each.word: each.score for each in heard}
         return [
-            Spoken(each.word, 0, len(log_probs) - 1, score[each.word] / len(log_probs))
+            Spoken(each.word, 0, len(log_probs) - 1, (each.score + nats) / len(log_probs))
             for each in lowered(heard, known, nats)[:1]
         ]
 
     return best
+
+
+def threshold(confidences: Sequence[float], false_rejections: float) -> float:
+    """The confidence (%) below which so many percent of right answers are.
+
+    Args:
+        confidences: as a checkpoint has them in `word_confidences`.
+
+    Raises:
+        InputError: it has none, or that is no percentage.
+    """
+    if not 0 <= false_rejections < 100:
+        raise InputError(f"{false_rejections:g} % of right answers to be lost: expected 0 or more and below 100")
+    if not confidences:
+        raise InputError("this checkpoint was not asked how sure it is of right words, as asr_unseen_words asks")
+    return float(np.interp(false_rejections, range(101), confidences))
 
 
 def many_words(network: Network) -> Lookup:

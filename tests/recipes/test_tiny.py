@@ -410,6 +410,10 @@ def test_words_never_heard_are_looked_up(
     model = json.loads((tmp_path / "run" / "checkpoint" / "config.json").read_text())
     assert set(model["understudies"]["fi"].values()) < {"i", "s", "k"}, "what all three words have"
     assert (len(model["trained_words"]), model["handicap"]) == (3, max(row["handicap"] for row in rows))
+    sure = model["word_confidences"]
+    assert sure == sorted(sure) and [row["false_rejections"] for row in tables["rejection"]] == (
+        [2, 5, 10] if sure else []
+    )
     assert "a lexicon of 6 words, sha256 " in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert {row["unseen_among_unseen"] for row in rows} == {None}, "one word has no rival"
     assert {(row["corpus"], row["draw"]) for row in rows} == {("fi", 0)}

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from speech_tl.captions import Transcript
 from speech_tl.models import ctc
+from speech_tl.models.ctc_config import PHONE_HEAD
 from speech_tl.models.identification import LanguageCalibration
 from speech_tl.models.lookup import many_words, one_word
 from speech_tl.models.timed_words import looked_up, without_silence
@@ -230,6 +231,39 @@ def test_a_checkpoint_without_calibration_asks_for_a_language(
     assert called(tmp_path / "bare", str(folder / "stereo.flac")) == 2
     assert "name one of aa, bb" in capsys.readouterr().err
     assert called(tmp_path / "bare", "--language", "aa", str(folder / "stereo.flac")) == 0
+
+
+def test_words_of_a_lexicon_and_phrases_of_them_from_the_command_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An untrained model of sounds, whose right answers to validation clips, as it says, were 0 to 100 % sure."""
+    torch.manual_seed(0)
+    model = ctc.build("tiny", {"aa": Units.from_texts(["one two"]), PHONE_HEAD: PHONES}, head_of={"aa": "aa"})
+    model.config.word_confidences = [float(at) for at in range(101)]
+    ctc.save(model, tmp_path / "checkpoint")
+    (tmp_path / "words.tsv").write_text("tea\tta\nkey\tki\n", encoding="utf-8")
+    (tmp_path / "phrases.txt").write_text("tea key tea\nkey key\n", encoding="utf-8")
+    arguments = ["--lexicon", str(tmp_path / "words.tsv"), str(folder / "stereo.flac")]
+    phrases = ["--phrases", str(tmp_path / "phrases.txt"), *arguments]
+
+    def said(*arguments: str) -> str:
+        assert called(tmp_path, *arguments) == 0
+        return capsys.readouterr().out.strip()
+
+    assert said(*arguments) in ("tea", "key")
+    assert said("--false-rejections", "0", *arguments) == said(*arguments)
+    assert said("--false-rejections", "99", *arguments) == "?" == said("--least", "99", *arguments)
+    assert said(*phrases) in ("tea key tea", "key key")
+    assert called(tmp_path, "--false-rejections", "5", "--least", "40", *arguments) == 2
+    assert "two ways of saying when a word is believed" in capsys.readouterr().err
+    assert called(tmp_path, "--false-rejections", "5", "--words", "many", *arguments) == 2
+    assert "known of one word between two pauses" in capsys.readouterr().err
+    model.config.word_confidences = []
+    ctc.save(model, tmp_path / "checkpoint")
+    assert called(tmp_path, "--false-rejections", "5", *arguments) == 2
+    assert "was not asked how sure it is of right words, as asr_unseen_words asks; or give --least" in (
+        capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("form", ["text", "json", "srt", "vtt", "textgrid"])
