@@ -194,7 +194,9 @@ def main(config: Config) -> None:
     if config.out:
         config.out.mkdir(parents=True, exist_ok=True)
     least = _least(config, model) if config.lexicon else 0.0
-    lookup = _lookup(config, model)
+    began = time.process_time()
+    if lookup := _lookup(config, model):
+        print(f"{config.lexicon}: ready after {time.process_time() - began:.1f} CPU-seconds", file=sys.stderr)
     failures: list[InputError] = []
     for file, target in zip(files, targets, strict=True):
         started = time.monotonic()

@@ -82,7 +82,9 @@ def _trie(network: Network, words: list[str]) -> Trie:
     sounding, ahead = [TrieNode(each) for each in symbol], (network.ahead / np.log(10)).tolist()
     ending: dict[int, TrieNode] = {}
     for node, word in network.entries:
-        ending.setdefault(node, TrieNode(units + symbol[node])).labels += [labels[word]]
+        end = ending.setdefault(node, TrieNode(units + symbol[node]))
+        if network.lm or not end.labels:  # nothing but a language model tells words of one sound apart: the first
+            end.labels += [labels[word]]
     trie = Trie(2 * units + 1, 2 * units)
     for node in range(len(tree)):
         below = range(first[node], first[node] + children[node])
