@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from speech_tl import torchaudio_shim as torchaudio_shim  # transformers imports torchaudio with a model
 from speech_tl.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
@@ -228,10 +229,11 @@ def read_names(path: str | Path) -> dict[str, str]:
 
 @torch.no_grad()
 def features(pictures: Pictures, checkpoint: str, *, batch: int = 64) -> NDArray[np.float32]:
-    """(N, D) of a frozen vision checkpoint of transformers: its pooled output, or the mean over its last states.
+    """(N, D) of a frozen vision checkpoint of transformers: its pooled output if that was trained, or the mean over its
+    last states.
 
     Raises:
-        InputError: there is no such folder, or no checkpoint with safetensors in it.
+        InputError: there is no such folder, no checkpoint with safetensors in it, or not all of its weights.
     """
     from transformers import AutoImageProcessor, AutoModel
 
@@ -239,12 +241,17 @@ def features(pictures: Pictures, checkpoint: str, *, batch: int = 64) -> NDArray
         raise InputError(f"no vision encoder in {checkpoint!r}: expected cnn, or the folder of a checkpoint")
     try:
         processor = AutoImageProcessor.from_pretrained(checkpoint)
-        model = AutoModel.from_pretrained(checkpoint, use_safetensors=True, dtype=torch.float32)
+        model, loaded = AutoModel.from_pretrained(
+            checkpoint, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+        )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
             f"no vision encoder in {checkpoint!r}: expected config.json and safetensors ({reason})"
         ) from None
+    pools = not any("pooler" in name for name in loaded["missing_keys"])  # else its weights are random
+    if lost := [name for name in loaded["missing_keys"] if "pooler" not in name]:
+        raise InputError(f"{checkpoint} lacks weights of its encoder, such as {sorted(lost)[0]}: copy it again")
     model.train(False)
     found = []
     for first in range(0, len(pictures), batch):
@@ -254,7 +261,7 @@ def features(pictures: Pictures, checkpoint: str, *, batch: int = 64) -> NDArray
         except (TypeError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"{checkpoint}: no encoder of pictures alone ({reason}); give its vision part") from None
-        pooled = getattr(said, "pooler_output", None)
+        pooled = getattr(said, "pooler_output", None) if pools else None
         found.append(said.last_hidden_state.mean(1) if pooled is None else pooled.flatten(1))
     return torch.cat(found).float().numpy()
 

@@ -111,7 +111,8 @@ def pretrained(name: str) -> PreTrainedModel:
     """The encoder inside a checkpoint folder or hub id; weights come from safetensors only.
 
     Raises:
-        InputError: nothing is there, it holds no safetensors, or its architecture is not one of `FAMILIES`.
+        InputError: nothing is there, it holds no safetensors or not all of its weights, or its architecture is not one
+            of `FAMILIES`.
     """
     if "/" not in name and not Path(name).is_dir():
         raise unknown_name("encoder", name, SIZES, where="--encoder (sizes, a folder or a hub id OWNER/NAME)")
@@ -123,7 +124,12 @@ def pretrained(name: str) -> PreTrainedModel:
         inner = getattr(config, "encoder_config", config)
         inner.layerdrop = 0.0  # of few clips every layer is to learn, in all processes the same
         kind = AutoModelForCTC if whole else AutoModel
-        model = kind.from_pretrained(name, config=config, use_safetensors=True, dtype=torch.float32)
+        model, loaded = kind.from_pretrained(
+            name, config=config, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+        )
+        of_encoder = (key for key in sorted(loaded["missing_keys"]) if not whole or key.startswith("encoder."))
+        if lost := [key for key in of_encoder if not key.endswith("masked_spec_embed")]:  # for masks, which we bring
+            raise InputError(f"{name} lacks {len(lost)} weights of its encoder, such as {lost[0]}: copy it again")
     except InputError:
         raise
     except (OSError, KeyError, ValueError, SafetensorError) as error:

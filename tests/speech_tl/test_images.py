@@ -1,6 +1,8 @@
 """Pictures from files: their pixels and classes as they are, and one clear line for a file that is broken."""
 
 import gzip
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -144,3 +146,37 @@ def test_real_digits(shared_data: Path) -> None:
     parts = images.read(shared_data / "image" / "mnist")
     assert {name: len(part) for name, part in parts.items()} == {"train": 40_000, "test": 10_000}
     assert parts["train"].labels[:6] == ("5", "0", "4", "1", "9", "2")
+
+
+def test_features_of_a_local_vision_checkpoint_equal_transformers_own(tmp_path: Path) -> None:
+    """A tiny ViT, its own processor, in a process that has imported nothing else."""
+    make = """
+import sys, torch
+from speech_tl import images
+from transformers import ViTConfig, ViTImageProcessor, ViTModel
+torch.manual_seed(0)
+config = ViTConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=16)
+config.patch_size = 8
+model = ViTModel(config, add_pooling_layer=False).eval()
+model.save_pretrained(sys.argv[1])
+ViTImageProcessor(size={"height": 16, "width": 16}).save_pretrained(sys.argv[1])
+import numpy as np
+pixels = np.random.default_rng(0).integers(0, 256, (3, 3, 16, 16), dtype=np.uint8)
+found = images.features(images.Pictures(pixels, ("a", "b", "a")), sys.argv[1], batch=2)
+with torch.no_grad():  # as the processor says: in [-1, 1], and no scaling where the size is right
+    own = model(torch.from_numpy(pixels / 127.5 - 1).float()).last_hidden_state.mean(1).numpy()
+assert found.shape == (3, 8) and np.abs(found - own).max() < 1e-5, "its pooler was never trained"
+from safetensors.torch import load_file, save_file
+from speech_tl.errors import InputError
+weights = load_file(sys.argv[1] + "/model.safetensors")
+del weights["encoder.layer.0.attention.attention.query.weight"]
+save_file(weights, sys.argv[1] + "/model.safetensors", metadata={"format": "pt"})
+try:
+    images.features(images.Pictures(pixels, ("a", "b", "a")), sys.argv[1])
+except InputError as error:
+    assert "lacks weights of its encoder, such as " in str(error), error
+else:
+    raise AssertionError("taken for whole")
+"""
+    done = subprocess.run([sys.executable, "-c", make, str(tmp_path / "vit")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]

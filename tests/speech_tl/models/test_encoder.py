@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModel
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModel, AutoModelForCTC
 
 from speech_tl.augmentation import NEW_VOICES
 from speech_tl.errors import InputError
@@ -79,6 +80,23 @@ def test_weights_of_a_checkpoint_survive(checkpoint: Path) -> None:
     assert len(same) >= len(before) - 2
     for name in same:
         assert torch.equal(after[name], before[name.replace("subsampling.80.", "subsampling.")]), name
+
+
+def test_a_recogniser_gives_its_encoder_and_one_without_all_its_weights_is_refused(tmp_path: Path) -> None:
+    """What masks are made of may be missing: a recogniser that was trained without them does not have it."""
+    settings = AutoConfig.for_model("wav2vec2", **SETTINGS["wav2vec2"], vocab_size=8, mask_time_prob=0.0)
+    AutoModelForCTC.from_config(settings).save_pretrained(tmp_path)
+    file = tmp_path / "model.safetensors"
+    weights = load_file(file)
+    weights.pop("wav2vec2.masked_spec_embed", None)
+    save_file(weights, file, metadata={"format": "pt"})
+    body = pretrained(str(tmp_path))
+    name = "encoder.layers.1.feed_forward.intermediate_dense.weight"
+    assert body.state_dict()[name].equal(weights[f"wav2vec2.{name}"])
+    del weights[f"wav2vec2.{name}"]
+    save_file(weights, file, metadata={"format": "pt"})
+    with pytest.raises(InputError, match=f"lacks 1 weights of its encoder, such as {name}: copy it again"):
+        pretrained(str(tmp_path))
 
 
 @pytest.mark.parametrize("family", ["wav2vec2-conformer", "data2vec-audio"])
