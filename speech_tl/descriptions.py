@@ -5,7 +5,7 @@ signature.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -42,14 +42,19 @@ class Setting:
     """Of attribute_embedding."""
     best: int = 10
     """Classes that conse combines."""
+    passes: float = 1.0
+    """So many times as many updates as the plan has."""
 
 
 GRID: Mapping[Method, tuple[Setting, ...]] = {
-    "dap": (Setting(1e-2), Setting(3e-3), Setting(3e-2)),
-    "attribute_embedding": tuple(Setting(rate, margin=margin) for rate in (1e-3, 3e-3) for margin in (1.0, 5.0)),
-    "attribute_softmax": (Setting(1e-3), Setting(3e-4), Setting(3e-3)),
-    "word_vectors": (Setting(1e-3), Setting(3e-4)),
-    "conse": tuple(Setting(1e-3, best=best) for best in (10, 3, 1)),
+    "dap": (Setting(1e-2), Setting(3e-3), Setting(3e-2), Setting(1e-2, passes=3)),
+    "attribute_embedding": (
+        *(Setting(rate, margin=margin) for rate in (1e-3, 3e-3) for margin in (1.0, 5.0)),
+        *(Setting(3e-3, margin=margin, passes=3) for margin in (1.0, 5.0)),
+    ),
+    "attribute_softmax": (*map(Setting, (1e-3, 3e-4, 3e-3)), Setting(1e-3, passes=3), Setting(3e-4, passes=3)),
+    "word_vectors": (Setting(1e-3), Setting(3e-4), Setting(1e-3, passes=3)),
+    "conse": (*(Setting(1e-3, best=best) for best in (10, 3, 1)), Setting(3e-4), Setting(3e-3)),
 }
 
 Body = Callable[[Labelled, int], nn.Module]
@@ -132,6 +137,12 @@ def _table(method: Method, attributes: Signatures, words: Signatures | None) -> 
     return attributes.binary() if method == "dap" else attributes.unit()
 
 
+def _longer(plan: Plan, setting: Setting) -> Plan:
+    """The plan at the setting's rate and length."""
+    epochs = plan.epochs and plan.epochs * setting.passes
+    return replace(plan, epochs=epochs, steps=plan.steps and round(plan.steps * setting.passes), peak_rate=setting.rate)
+
+
 def learn(
     data: Labelled,
     *,
@@ -150,7 +161,7 @@ def learn(
     """Trains the network of one method on the classes of `data`.
 
     Args:
-        plan: its peak rate is replaced by the setting's.
+        plan: its peak rate is replaced by the setting's, and its length multiplied.
 
     Raises:
         InputError: a method that there is not, a class without a signature, or fewer than two classes.
@@ -181,7 +192,7 @@ def learn(
         model,
         LabelledBatches(data, seen, batch=batch, generator=streams.generator("batches")),
         terms,
-        plan=Plan(**{**vars(plan), "peak_rate": setting.rate}),
+        plan=_longer(plan, setting),
         out=folder,
         streams=streams,
         resume=resume,

@@ -21,7 +21,8 @@ from speech_tl.zero_shot.signatures import Signatures
 
 CAPTIONS = {
     "attributes": "Class-averaged top-1 (%): unseen classes among themselves, seen ones among themselves, and both "
-    "among all classes, where the handicap lowers the seen ones; chosen on validation classes.",
+    "among all classes, where the handicap lowers the seen ones; chosen, like rate and passes (times --epochs), on "
+    "validation classes (--tune).",
     "few_shot": "The same among the unseen classes, with so many labelled examples of each besides its signature.",
 }
 """What the tables of `Tested` show."""
@@ -150,6 +151,8 @@ class Tested:
     handicap: float
     few_shot: tuple[dict[str, Any], ...]
     seed: int
+    validation: float | None = None
+    """Percent right among the validation classes that the setting was chosen on."""
 
     @property
     def row(self) -> dict[str, Any]:
@@ -163,7 +166,9 @@ class Tested:
             "generalised_seen": own.generalised_seen,
             "harmonic_mean": own.harmonic_mean,
             "chance": 100 / len(self.unseen),
+            "validation_top1": self.validation,
             "rate": self.recogniser.setting.rate,
+            "passes": self.recogniser.setting.passes,
             "margin": self.recogniser.setting.margin if self.recogniser.method == "attribute_embedding" else None,
             "best": self.recogniser.setting.best if self.recogniser.method == "conse" else None,
             "handicap": self.handicap,
@@ -212,7 +217,7 @@ def solve(
         resume=resume,
         device=device,
     )
-    setting, handicap = GRID[method][0], 0.0
+    setting, handicap, validation = GRID[method][0], 0.0, None
     if tune:
         seen = sorted(set(train.labels))
         pretended = tuple(sorted(np.random.default_rng(seed).permutation(seen)[: max(1, len(seen) // 4)].tolist()))
@@ -220,7 +225,8 @@ def solve(
         data, known, kept = (train.take(part) for part in (inner.train, inner.seen_test, inner.unseen))
         tried = [fitted(data, setting=each, folder=folder / f"tune{at}") for at, each in enumerate(GRID[method])]
         right = [class_accuracy(each.said(each.placed(kept), pretended), kept.labels) for each in tried]
-        best = tried[right.index(max(right))]
+        validation = max(right)
+        best = tried[right.index(validation)]
         setting, handicap = best.setting, best_handicap(best, known, kept, classes=pretended)
     found = fitted(train, setting=setting, folder=folder)
     few = [
@@ -234,7 +240,7 @@ def solve(
         if method in PLACING
     ]
     accuracy = tested(found, seen_test, test, classes=unseen, handicap=handicap)
-    return Tested(found, tuple(unseen), test, accuracy, handicap, tuple(few), seed)
+    return Tested(found, tuple(unseen), test, accuracy, handicap, tuple(few), seed, validation)
 
 
 def balanced(classes: Sequence[str], unseen: int, draws: int) -> list[tuple[str, ...]]:

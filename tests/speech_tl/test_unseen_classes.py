@@ -67,8 +67,26 @@ def test_settings_are_chosen_without_the_unseen(problem: Problem, tmp_path: Path
         seed=0,
         device="cpu",
     )
-    assert sorted(path.name for path in tmp_path.glob("tune*")) == ["tune0", "tune1", "tune2"]
+    assert sorted(path.name for path in tmp_path.glob("tune*")) == ["tune0", "tune1", "tune2", "tune3"]
     assert not set(ANIMALS[:2]) & set(found.recogniser.seen)
+    assert found.row["validation_top1"] == 100, "one of six seen classes, among itself"
+
+
+@pytest.mark.parametrize(("passes", "updates"), [(1.0, 20), (3.0, 60)])
+def test_a_setting_may_take_longer(passes: float, updates: int, problem: Problem, tmp_path: Path) -> None:
+    learn(
+        problem.data,
+        method="dap",
+        setting=Setting(1e-2, passes=passes),
+        body=standardised,
+        attributes=problem.attributes,
+        words=None,
+        plan=Plan(steps=20, warmup_steps=2),
+        folder=tmp_path,
+        seed=0,
+        device="cpu",
+    )
+    assert (tmp_path / "log.txt").read_text(encoding="utf-8").splitlines()[-1].startswith(f"step {updates}/{updates} ")
 
 
 def test_a_division_keeps_a_tenth_of_every_seen_class(problem: Problem) -> None:
