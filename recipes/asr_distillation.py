@@ -30,7 +30,7 @@ from speech_tl.models import ctc
 from speech_tl.report import Report, finish
 from speech_tl.results import CAPTIONS, tables
 from speech_tl.students import Method
-from speech_tl.systems import Settings, System, variation
+from speech_tl.systems import TOLD_APART, Settings, System, learn_to_tell_languages, variation
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
@@ -105,6 +105,10 @@ def main(config: Config) -> Report:
     seconds = {f"student_{name}": dict.fromkeys(data, s.history.train_seconds) for name, s in systems.items()}
     measured = tables(results, main=main_system, train_seconds=seconds)
     models = {"teacher": teacher} | {f"student_{method}": system.model for method, system in systems.items()}
+    for method, system in systems.items():
+        told = learn_to_tell_languages(system.model, data, system.folder / "checkpoint")
+        rows = [{"system": f"student_{method}", **row} for row in told]
+        measured.setdefault("language_identification", []).extend(rows)
     measured["sizes"] = [
         {"system": name, "weights": sum(weight.numel() for weight in model.parameters())}
         for name, model in models.items()
@@ -116,7 +120,7 @@ def main(config: Config) -> Report:
         device=chosen(config.device),
         began=began,
         tables=measured,
-        captions=CAPTIONS | {"sizes": "Weights of each system."},
+        captions=CAPTIONS | TOLD_APART | {"sizes": "Weights of each system."},
         notes=tuple(language.description for language in data.values()),
         shown=("error_rates",),
     )

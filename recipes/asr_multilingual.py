@@ -41,7 +41,7 @@ from speech_tl.errors import unknown_name
 from speech_tl.models.ctc import SPLITS
 from speech_tl.report import Report, finish
 from speech_tl.results import CAPTIONS, Evaluation, tables
-from speech_tl.systems import System, learn_to_tell_languages, train, train_alone, union_of, untrained
+from speech_tl.systems import TOLD_APART, System, learn_to_tell_languages, train, train_alone, union_of, untrained
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.sampling import temperature_probabilities
@@ -135,7 +135,7 @@ def _report(
     train_seconds = {name: dict.fromkeys(data, system.history.train_seconds) for name, system in together.items()}
     train_seconds["monolingual"] = {code: system.history.train_seconds for code, system in alone.items()}
     measured = tables(results, main="shared_heads", train_seconds=train_seconds)
-    measured["language_identification"] = learn_to_tell_languages(shared, data)
+    measured["language_identification"] = learn_to_tell_languages(shared.model, data, shared.folder / "checkpoint")
     histories = {name: system.history for name, system in (*together.items(), *alone.items())}
     words = all(language.split.task == "words" for language in data.values())
     return finish(
@@ -145,8 +145,7 @@ def _report(
         device=chosen(config.device),
         began=began,
         tables=measured,
-        captions=CAPTIONS
-        | {"language_identification": "Share (%) of each language's test clips that is heard as each."},
+        captions=CAPTIONS | TOLD_APART,
         sections=(
             figures.errors_by_language(measured["error_rates"], by="utterance_error" if words else "cer"),
             *figures.learning_curves(histories),

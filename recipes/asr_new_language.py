@@ -39,13 +39,13 @@ from speech_tl.data.manifest import read
 from speech_tl.data.preparation import Division, Language, prepare
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
-from speech_tl.evaluate import Evaluation, division_of, evaluate, heard_by, sentences_heard_by, splits_of
+from speech_tl.evaluate import Evaluation, check_spells, division_of, evaluate, heard_by, sentences_heard_by, splits_of
 from speech_tl.languages import Method
 from speech_tl.models import ctc
 from speech_tl.recommendation import distance, for_language
 from speech_tl.report import Report, finish
 from speech_tl.results import telling
-from speech_tl.systems import Settings, variation
+from speech_tl.systems import Settings, learn_to_tell_languages, variation
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
@@ -109,6 +109,7 @@ def main(config: Config) -> Report:
     if config.replay and not config.source:
         raise InputError("--replay goes on with the other languages' recordings: name them with --source")
     flags.check_phones(config.phones, model, where=config.checkpoint)
+    _check_methods(config, model)
     amounts = _amounts(config, model)
     source = _source(config, model, but=next(iter(amounts.values())).code)
     amounts = _distinct({name: language.without(source.values()) for name, language in amounts.items()})
@@ -157,6 +158,15 @@ def main(config: Config) -> Report:
     )
 
 
+def _check_methods(config: Config, model: ctc.MultilingualCTC) -> None:
+    """Nothing is trained before it is known that everything can be."""
+    if not model.config.from_scratch and (fresh := [m for m in config.methods if m in ("scratch", "progressive")]):
+        raise InputError(
+            f"--methods {' '.join(fresh)}: {config.checkpoint} is a pretrained {model.config.encoder['model_type']}, "
+            f"which cannot be had without its weights: leave out {' and '.join(fresh)}"
+        )
+
+
 def _cell(
     config: Config,
     model: ctc.MultilingualCTC,
@@ -196,6 +206,9 @@ def _cell(
         replay=source if config.replay else None,
         resume=config.resume,
     )
+    together = {**source, language.code: language}
+    if together.keys() == set(learned.model.languages):
+        learn_to_tell_languages(learned.model, together, folder / "checkpoint")
     return facts(
         _heard(learned.model, [language]),
         known,
@@ -223,6 +236,7 @@ def _amounts(config: Config, model: ctc.MultilingualCTC) -> dict[str, Language]:
     amounts |= {f"{n}speakers": _language(config, model, speakers=n) for n in config.train_speakers}
     amounts = amounts or {"all": _language(config, model)}
     first = next(iter(amounts.values()))
+    check_spells(model, first.code, where=config.checkpoint)
     if first.code in model.languages:
         if "progressive" in config.methods:
             raise InputError(f"{config.checkpoint} knows {first.code}, which needs no column: leave out progressive")

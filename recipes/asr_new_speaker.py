@@ -29,6 +29,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import quote
@@ -40,12 +41,12 @@ from speech_tl.data.clips import Clips
 from speech_tl.data.enrolment import Session, first_seconds, mark
 from speech_tl.data.manifest import Utterance, check_names, read
 from speech_tl.data.preparation import divided
-from speech_tl.data.splits import is_word_list
+from speech_tl.data.splits import is_word_list, lasting
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
-from speech_tl.evaluate import Evaluation, division_of, evaluate, heard_by, sentences_heard_by
+from speech_tl.evaluate import Evaluation, check_spells, division_of, evaluate, heard_by, sentences_heard_by
 from speech_tl.models import changes, ctc, voices
-from speech_tl.pseudo_labels import pseudo_labelled
+from speech_tl.pseudo_labels import Unsure, pseudo_labelled
 from speech_tl.recommendation import distance, for_voice
 from speech_tl.report import Report, finish
 from speech_tl.results import telling
@@ -107,7 +108,7 @@ def main(config: Config) -> Report:
     chosen(config.device)
     config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
     flags.check_named(methods=config.methods, checkpoint=config.checkpoint, data=config.data)
-    if not config.seconds or min(config.seconds) <= 0:
+    if not config.seconds or not all(0 < seconds < inf for seconds in config.seconds):
         raise InputError(f"--seconds {' '.join(map(str, config.seconds))}: expected numbers above 0")
     if config.replay and not config.source:
         raise InputError("--replay goes on with other voices' recordings: name them with --source")
@@ -128,6 +129,8 @@ def main(config: Config) -> Report:
     for start, seconds in product(starts, config.seconds):
         for session in start.sessions:
             test, enrolled = _clips(start.model, session.test), _enrolled(config, start.model, session, seconds)
+            if enrolled is None:
+                continue
             advice[session.speaker, seconds] = _advice(config, start, enrolled)
             for method in _methods(config.methods, advice[session.speaker, seconds]):
                 name = f"{quote(session.speaker, safe=' ')}_{method}_{seconds:g}s"  # an id may hold a path
@@ -152,9 +155,15 @@ def main(config: Config) -> Report:
                             cpu_seconds=facts["cpu_seconds"],
                         )
                     )
+    if not cells:
+        raise InputError(
+            f"nobody is transcribed with a confidence of {config.pseudo_labels:g} %: lower --pseudo-labels, or "
+            "transcribe some clips by hand"
+        )
     words = is_word_list([u.text for u in recordings if u.text and u.language == starts[0].language])
     measured = tables(cells, base="unadapted", measure=telling(words=words))
     measured["advice"] = advised(measured["targets"], advice)
+    sys.stderr.writelines(_worse(measured["differences"], "utterance_error" if words else "cer"))
     return finish(
         "asr_new_speaker",
         config.out,
@@ -198,6 +207,8 @@ def _start(config: Config, checkpoint: Path, recordings: Sequence[Utterance], ta
     model = ctc.load(checkpoint, device=chosen(config.device))
     data = " ".join(config.data)
     language, utterances = newcomers.in_language(recordings, config.language, model, where=data)
+    check_spells(model, language, where=checkpoint)
+    speakers.check_methods(model, language, _methods(config.methods, "unadapted"))
     others, trained = _source(config, checkpoint, model, language)
     heard = heard_by(checkpoint, model.languages)
     named = newcomers.spoken_by(config.speakers, utterances, where=data) if config.speakers else utterances
@@ -218,7 +229,7 @@ def _start(config: Config, checkpoint: Path, recordings: Sequence[Utterance], ta
         learned=sentences_heard_by(checkpoint, language),
         seed=config.seed,
     )
-    speakers = [session.speaker for session in found]
+    names = [session.speaker for session in found]
     if learned := sum(u.key in heard for session in found for u in session.test):
         count = sum(len(session.test) for session in found)
         print(f"{checkpoint} learned from {learned} of the {count} test clips: of them it knows more", file=sys.stderr)
@@ -226,8 +237,8 @@ def _start(config: Config, checkpoint: Path, recordings: Sequence[Utterance], ta
     if config.carry:
         other, spoken = newcomers.in_language(recordings, config.carry, model, where=data)
         unheard = [u for u in spoken if u.key not in heard]
-        carried = newcomers.clips_by(speakers, unheard, model, other, where=f"--carry {config.carry}")
-    trained = tuple(u for u in trained if u.speaker not in speakers)  # or their test clips would be replayed
+        carried = newcomers.clips_by(names, unheard, model, other, where=f"--carry {config.carry}")
+    trained = tuple(u for u in trained if u.speaker not in names)  # or their test clips would be replayed
     if config.replay and not trained:
         raise InputError("--replay: the checkpoint was trained on no other voice than those it is to learn")
     source = _clips(model, others)
@@ -257,13 +268,23 @@ def _read(data: Sequence[str], *, untranscribed: bool = False) -> list[Utterance
     return found
 
 
-def _enrolled(config: Config, model: ctc.MultilingualCTC, session: Session, seconds: float) -> Examples:
-    """What is learned from: so many seconds with their transcripts, or with what the checkpoint writes."""
+def _enrolled(config: Config, model: ctc.MultilingualCTC, session: Session, seconds: float) -> Examples | None:
+    """What is learned from: so many seconds with their transcripts, or with what the checkpoint writes.
+
+    None, said aloud, where it is sure of nothing that it writes.
+    """
     utterances = first_seconds(session.enrolment, seconds)
+    present = sum(map(lasting, utterances))
+    if not session.test and seconds == max(config.seconds):
+        print(f"{session.speaker}: all {present:.0f} s are enrolled, nothing is left to test on", file=sys.stderr)
     if config.pseudo_labels is not None:
         language = utterances[0].language
         clips = Clips(utterances, model.sample_rate(language))
-        sure = pseudo_labelled(model, clips, language, least=config.pseudo_labels)
+        try:
+            sure = pseudo_labelled(model, clips, language, least=config.pseudo_labels)
+        except Unsure as unsure:
+            print(f"{session.speaker}, {seconds:g} s: left out, {unsure}", file=sys.stderr)
+            return None
         texts = [model.units(sure.language).decode(target) for target in sure.targets]
         told = f"{len(texts)} of {len(utterances)} clips are written with a confidence of {config.pseudo_labels:g} %"
         print(f"{session.speaker}, {seconds:g} s: {told}: {'; '.join(texts)}", file=sys.stderr)
@@ -345,6 +366,17 @@ def _doubt(model: ctc.MultilingualCTC, clips: Clips, speaker: str) -> None:
             f"that they belong to the recordings and that the language is {clips.utterances[0].language}",
             file=sys.stderr,
         )
+
+
+def _worse(differences: Sequence[Mapping[str, Any]], error: str) -> list[str]:
+    """A line for every way to adapt by which new voices were clearly understood worse than before."""
+    return [
+        f"{row['case']}, {row['method']}, {row['amount_seconds']:g} s: understood worse than unadapted "
+        f"({row[f'{error}_difference']:+.1f} points): do these transcripts belong to these recordings? "
+        "leave its voice files alone\n"
+        for row in differences
+        if row["side"] == "target" and row[f"{error}_difference_low"] > 0
+    ]
 
 
 def _others(evaluation: Evaluation, speaker: str) -> Evaluation:

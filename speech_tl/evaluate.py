@@ -180,11 +180,7 @@ def _chosen(config: Config, model: MultilingualCTC) -> dict[str, list[Utterance]
             raise unknown_name("language", language, corpora, where=" ".join(config.data))
     chosen: dict[str, list[Utterance]] = {}
     for language in config.languages or corpora:
-        if model.column(language).config.head_of[language] == PHONE_HEAD:
-            raise InputError(
-                f"{config.checkpoint} writes the sounds of {language} and not its spelling: look words up with "
-                "transcribe --lexicon"
-            )
+        check_spells(model, language, where=config.checkpoint)
         normalise = normaliser(language, model.config.normalisers.get(model.known(language)))
         if config.split == "all":
             everything = [u for _, utterances in corpora[language] for u in utterances]
@@ -195,6 +191,18 @@ def _chosen(config: Config, model: MultilingualCTC) -> dict[str, list[Utterance]
         except InputError as error:
             raise InputError(f"{error}; --split all tests on every clip") from None
     return chosen
+
+
+def check_spells(model: MultilingualCTC, language: str, *, where: Path) -> None:
+    """Refuses a checkpoint that knows the language by its sounds alone.
+
+    Args:
+        where: the checkpoint.
+    """
+    if language in model.languages and model.column(language).config.head_of[language] == PHONE_HEAD:
+        raise InputError(
+            f"{where} writes the sounds of {language} and not its spelling: look words up with transcribe --lexicon"
+        )
 
 
 def _tested(

@@ -13,6 +13,10 @@ from speech_tl.models.ctc import MultilingualCTC
 from speech_tl.models.decoding import greedy
 
 
+class Unsure(InputError):
+    """Not one clip is transcribed with confidence."""
+
+
 @torch.no_grad()
 def pseudo_labelled(model: MultilingualCTC, clips: Clips, language: str, *, least: float) -> Examples:
     """The clips that the model transcribes with a confidence of at least `least` percent, with what it writes.
@@ -20,7 +24,8 @@ def pseudo_labelled(model: MultilingualCTC, clips: Clips, language: str, *, leas
     Clips in which it hears nothing teach nothing and are left out. The model's mode is restored.
 
     Raises:
-        InputError: not one clip is above the bar.
+        Unsure: not one clip is above the bar.
+        InputError: the bar is no percentage.
     """
     if not 0 <= least <= 100:
         raise InputError(f"a confidence of {least:g}: expected a percentage, such as 90")
@@ -40,7 +45,7 @@ def pseudo_labelled(model: MultilingualCTC, clips: Clips, language: str, *, leas
             targets.append(tuple(symbols))
     model.train(training)
     if not chosen:
-        raise InputError(
+        raise Unsure(
             f"not one of {len(clips)} clips is transcribed with a confidence of {least:g} % (the highest: "
             f"{best:.0f} %): lower the bar, or transcribe some by hand"
         )

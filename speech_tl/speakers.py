@@ -8,7 +8,7 @@ weights (Li et al., 2018). What comes out is a small file of changes beside an u
 
 import copy
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -21,7 +21,7 @@ from torch import Tensor
 from speech_tl.acoustics import WARPS
 from speech_tl.augmentation import Augmentation
 from speech_tl.data.batches import Examples, SpeechBatch, SpeechBatches, name_infeasible, shuffled
-from speech_tl.errors import unknown_name
+from speech_tl.errors import InputError, unknown_name
 from speech_tl.models import changes, voices
 from speech_tl.models.changes import Changes
 from speech_tl.models.ctc import MultilingualCTC, layer_groups
@@ -80,6 +80,24 @@ WAYS: Mapping[Method, Way] = {  # rates and ρ chosen on the Arabic validation s
     "input_layers_conservative": Way("input:2", conservative=True),
     "full_conservative": Way("all", rate=5e-4, conservative=True),
 }
+
+
+def check_methods(model: MultilingualCTC, language: str, methods: Collection[Method]) -> None:
+    """Refuses what the model cannot take before anything is trained.
+
+    Raises:
+        InputError: a method that there is not, that asks for another encoder, or for a library that is not installed.
+    """
+    for method in methods:
+        if method not in WAYS:
+            raise unknown_name("method", method, METHODS)
+        own = copy.deepcopy(model)
+        try:
+            voices.put_in(own, language, WAYS[method].adapter)
+            if method == "warp":
+                own.column(language).encoder.bins(own.sample_rate(language))
+        except InputError as error:
+            raise InputError(f"--methods {method}: {error}") from None
 
 
 def adapt(

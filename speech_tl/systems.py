@@ -33,6 +33,8 @@ from speech_tl.torchaudio_shim import torchaudio
 from speech_tl.training.loop import History, Plan, Terms, fit
 from speech_tl.training.seeding import Streams, seed_everything
 
+TOLD_APART = {"language_identification": "Share (%) of each language's test clips that is heard as each."}
+"""What the table of `learn_to_tell_languages` shows."""
 LONGEST_FILL = 1.0
 """Seconds up to which short clips are filled with silence."""
 A_SENTENCE = 1.5
@@ -289,13 +291,16 @@ def _validation_error(model: ctc.MultilingualCTC, *, data: Mapping[str, Language
     return sum(weights[code] * errors[code] for code in data) / sum(weights.values())
 
 
-def learn_to_tell_languages(system: System, data: Mapping[str, Language]) -> list[Row]:
+def learn_to_tell_languages(model: ctc.MultilingualCTC, data: Mapping[str, Language], checkpoint: Path) -> list[Row]:
     """Calibrates the heads on the validation clips, keeps that in the checkpoint, and confuses the test clips.
+
+    Args:
+        data: of every language of the model.
+        checkpoint: the model's folder.
 
     Returns:
         A row per spoken language with the percentage heard as each; no rows where there is only one language.
     """
-    model = system.model
     if len(model.languages) < 2:
         return []
     rate = max(language.train.sample_rate for language in data.values())
@@ -312,7 +317,7 @@ def learn_to_tell_languages(system: System, data: Mapping[str, Language]) -> lis
     calibration = calibrate(scores["valid"], spoken["valid"], languages=model.languages)
     model.config.calibration = calibration.to_dict()
     if leads():
-        ctc.save(model, system.folder / "checkpoint")
+        ctc.save(model, checkpoint)
     return confusion_rows(spoken["test"], calibration.predict(scores["test"]))
 
 

@@ -102,11 +102,13 @@ def read(path: Path) -> Changes:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise InputError(f"{path} holds other tensors than an adaptation ({FORMAT!r})")
-            if metadata["version"] != str(VERSION):
+            if metadata.get("version") != str(VERSION):
                 raise InputError(
-                    f"{path} is an adaptation of version {metadata['version']}, this speech_tl reads {VERSION}: "
+                    f"{path} is an adaptation of version {metadata.get('version')}, this speech_tl reads {VERSION}: "
                     "adapt again"
                 )
+            if missing := {"base", "facts"} - metadata.keys():
+                raise InputError(f"{path} does not say its {' and '.join(sorted(missing))}: adapt again")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} is not a whole safetensors file ({error}): adapt again") from None

@@ -1,6 +1,7 @@
 """A model that knows a voice: the adapters it carries, and the file of changes it comes from."""
 
 import copy
+import re
 from pathlib import Path
 
 from torch import nn
@@ -67,5 +68,8 @@ def _lora(model: MultilingualCTC, encoder: SpeechEncoder) -> None:
     blocks = [group for name, group in encoder.groups() if name.startswith("encoder.")]
     lower = {id(module) for block in blocks[: (len(blocks) + 1) // 2] for module in block.modules()}
     names = [name for name, m in model.named_modules() if isinstance(m, nn.Linear) and id(m) in lower]
-    config = LoraConfig(r=LORA_RANK, lora_alpha=2 * LORA_RANK, target_modules=names, lora_dropout=0.0)
+    these = "|".join(
+        map(re.escape, names)
+    )  # of a list peft takes every module whose name ends so, another column's too
+    config = LoraConfig(r=LORA_RANK, lora_alpha=2 * LORA_RANK, target_modules=these, lora_dropout=0.0)
     inject_adapter_in_model(config, model)

@@ -33,6 +33,7 @@ from speech_tl.data.enrolment import mark
 from speech_tl.data.manifest import read
 from speech_tl.evaluate import heard_by
 from speech_tl.models import changes, ctc
+from speech_tl.models.identification import LanguageCalibration
 from speech_tl.training.config import command
 
 
@@ -64,6 +65,9 @@ def test_a_new_language_gets_a_head_and_the_old_ones_keep_theirs(run: Path, tiny
     assert differences["head", "source", "sw"]["cer_difference"] == 0
     assert sorted(ctc.load(tmp_path / "it" / "full_all").languages) == ["fi", "it", "sw"]
     assert heard_by(tmp_path / "it" / "full_all", ["sw"]) == heard_by(run, ["sw"]) != frozenset()
+    for method in ("head", "full"):
+        grown = ctc.load(tmp_path / "it" / f"{method}_all")
+        assert LanguageCalibration.of(grown).languages == grown.languages, "transcribe tells them apart"
     assert heard_by(tmp_path / "it" / "full_all", ["it"]) and not heard_by(tmp_path / "it" / "scratch_all", ["sw"])
 
 
@@ -265,6 +269,8 @@ def test_students_stand_under_their_teacher(run: Path, tiny_speech: Path, tmp_pa
     found = {row["language"]: row["cer"] for row in tables["error_rates"] if row["system"] == "teacher"}
     assert found == pytest.approx(wanted), "tested on the same clips"
     assert heard_by(tmp_path / "soft_targets", ["fi"]) == heard_by(run, ["fi"]) != frozenset()
+    assert {row["system"] for row in tables["language_identification"]} == set(systems[1:])
+    assert LanguageCalibration.of(ctc.load(tmp_path / "soft_targets")).languages == ("fi", "sw")
 
 
 def test_a_start_without_transcripts_stands_beside_none(tiny_speech: Path, tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_a_trained_system_and_the_wrong_head(data: dict[str, Language], tmp_path
     wrong = system.model.losses(**batch(data["fi"], "it", system.model))["ctc"]
     assert right < wrong, "another language's head must score worse"
     assert len(evaluate(system.model, finnish.utterances, finnish).results) == len(finnish)
-    confusion = learn_to_tell_languages(system, one)
+    confusion = learn_to_tell_languages(system.model, one, system.folder / "checkpoint")
     assert [row["spoken"] for row in confusion] == ["fi", "it"]
     assert ctc.load(tmp_path).config.calibration["languages"] == ["fi", "it"]
 
@@ -181,7 +181,7 @@ def test_input_layers_differ_where_the_rates_do(tiny_speech: Path, tmp_path: Pat
         "shared_heads", untrained(data, SETTINGS, seed=1), data, settings=SETTINGS, plan=plan, folder=tmp_path, seed=1
     )
     assert sorted(system.model.encoder.body.subsampling) == ["64", "80"], "mel bins of 8 kHz and of 16 kHz"
-    assert len(learn_to_tell_languages(system, data)) == 2
+    assert len(learn_to_tell_languages(system.model, data, system.folder / "checkpoint")) == 2
     with pytest.raises(InputError, match="no input layer for a sampling rate of 11025 Hz; expected 16000 or 8000"):
         ctc.build("tiny", {"fi": data["fi"].units}, rate_of={"fi": 11025})
 

@@ -65,3 +65,6 @@ def test_files_that_are_no_adaptation(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "later.safetensors", {"format": "speech_tl changes", "version": "2"})
     with pytest.raises(InputError, match="of version 2, this speech_tl reads 1"):
         read(tmp_path / "later.safetensors")
+    save_file({"a": torch.zeros(1)}, tmp_path / "bare.safetensors", {"format": "speech_tl changes", "version": "1"})
+    with pytest.raises(InputError, match=r"bare\.safetensors does not say its base and facts: adapt again"):
+        read(tmp_path / "bare.safetensors")

@@ -12,7 +12,9 @@ from speech_tl.augmentation import NEW_VOICES
 from speech_tl.errors import InputError
 from speech_tl.models import ctc, voices
 from speech_tl.models.encoder import FAMILIES, from_size, pretrained
+from speech_tl.models.growing import beside
 from speech_tl.phonology.units import Units
+from speech_tl.speakers import check_methods
 
 WIDTH = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 CONVOLUTIONS = {"conv_dim": [16] * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}
@@ -97,6 +99,23 @@ def test_a_recogniser_gives_its_encoder_and_one_without_all_its_weights_is_refus
     save_file(weights, file, metadata={"format": "pt"})
     with pytest.raises(InputError, match=f"lacks 1 weights of its encoder, such as {name}: copy it again"):
         pretrained(str(tmp_path))
+
+
+def test_ways_to_adapt_that_an_encoder_cannot_take_are_refused_before_training(tmp_path: Path) -> None:
+    AutoModel.from_config(AutoConfig.for_model("wav2vec2", **SETTINGS["wav2vec2"])).save_pretrained(tmp_path)
+    model = ctc.build(str(tmp_path), VOCABULARY)
+    check_methods(model, "swh", ["full", "lhuc", "lora"])
+    for method in ("lin", "warp"):
+        with pytest.raises(InputError, match=f"--methods {method}: wav2vec2 reads samples: it has no filterbank"):
+            check_methods(model, "swh", ["full", method])
+
+
+def test_lora_leaves_an_older_column_alone() -> None:
+    old = ctc.build("tiny", {"fin": Units.from_texts(["yksi"])})
+    model = beside(old, "swh", VOCABULARY["swh"], sample_rate=16000)
+    voices.put_in(model, "swh", "lora")
+    trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    assert trained and all("lora_" in name and not name.startswith("older.") for name in trained)
 
 
 @pytest.mark.parametrize("family", ["wav2vec2-conformer", "data2vec-audio"])
