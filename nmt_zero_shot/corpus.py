@@ -185,14 +185,19 @@ def filled(rows: Iterable[Row]) -> Iterator[Row]:
     return (row for row in texts if row)
 
 
-def new_to(served: Mapping[Direction, Sequence[str]], rows: Sequence[Row], *, hub: str = "en") -> tuple[Row, ...]:
-    """The rows whose hub sentence a model has not learned, nor nearly.
+def new_to(served: Mapping[Direction, Sequence[str]], rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The rows that a model has not learned, nor nearly, in the first language of any pair.
 
     Args:
-        served: pair -> the hub sentences that the model learned it from.
+        served: pair -> the sentences of its first language, the hub's but for bounds, that the model learned it from.
     """
-    labels, taken = _beside([row.get(hub, "") for row in rows], served)
-    return tuple(row for row, label in zip(rows, labels, strict=True) if label not in taken)
+    learned: set[int] = set()
+    for language in sorted({first for first, _ in served}):
+        own = {pair: texts for pair, texts in served.items() if pair[0] == language}
+        present = [at for at, row in enumerate(rows) if row.get(language)]
+        labels, taken = _beside([rows[at][language] for at in present], own)
+        learned |= {at for at, label in zip(present, labels, strict=True) if label in taken}
+    return tuple(row for at, row in enumerate(rows) if at not in learned)
 
 
 def unlearned(
@@ -208,7 +213,7 @@ def unlearned(
     """
     tests, notes = {}, []
     for name, rows in {"valid": corpus.valid, **corpus.tests}.items():
-        tests[name] = new_to(served, rows, hub=hub)
+        tests[name] = new_to(served, rows)
         if rows and not tests[name] and name in {"valid", *(needed or corpus.tests)}:
             raise InputError(f"all {len(rows)} rows of {name} were trained on before: give other data, or leave --init")
         if lost := len(rows) - len(tests[name]):

@@ -44,12 +44,16 @@ def evaluate(
     pivot: str = PIVOT,
     identify: Identifier | None = None,
     most: int | None = None,
+    trained: Collection[Direction] | None = None,
 ) -> Evaluation:
     """The translations of (the first `most`) `rows` in every direction, under the system's `name`.
 
     Where no row of a direction has a reference, its translations, the pivot's too, are also translated back directly.
     Besides there are the way through the hub, under the name `pivot` (empty: not asked for), and beside the direct
     system a copy of the source.
+
+    Args:
+        trained: the pairs of languages that were trained on, either way round; those with the hub if none.
 
     Raises:
         InputError: no row has a text in a direction's source language.
@@ -60,6 +64,7 @@ def evaluate(
         source, target = direction
         own = [row for row in rows if source in row and target in row] or [row for row in rows if source in row]
         own = own[:most]
+        learned = hub in direction if trained is None else not {direction, direction[::-1]}.isdisjoint(trained)
         if not own:
             known = ", ".join(sorted({language for row in rows for language in row}))
             raise InputError(f"test set {test!r} has no text in {source!r}; it has {known}")
@@ -80,7 +85,7 @@ def evaluate(
                     sources,
                     test=test,
                     direction=direction,
-                    hub=hub,
+                    learned=learned,
                     system=each,
                     identify=identify,
                     references=references,
@@ -139,6 +144,8 @@ def main(config: Config) -> Report:
         raise InputError("--data names no corpus; give a folder, a file or hub:NAME:CONFIG")
     if config.out and config.out.is_dir():
         raise InputError(f"--out {config.out} is a folder; give a file to write, such as {config.out}/test.json")
+    if config.out:
+        config.out.parent.mkdir(parents=True, exist_ok=True)  # refused before anything is translated
     device = "cpu" if config.engine == "ctranslate2" and config.device == "auto" else chosen(config.device)
     system = load(
         config.checkpoint, engine=config.engine, beam=config.beam, restricted=config.restricted, device=device
@@ -146,15 +153,19 @@ def main(config: Config) -> Report:
     hub = config.hub_language or _hub(config.checkpoint)
     needed = hub if config.languages else None
     corpora = {source: read(source, hub=needed, languages=config.languages) for source in config.data}
-    tests = _unlearned(_tests(config, corpora), lineage.load(config.checkpoint), hub)
+    served = lineage.load(config.checkpoint)
+    tests = _tests(config, corpora)
     directions = _directions(config, tests, system)
+    if any(hub not in each for each in directions):
+        system.codec.subwords.tag(hub)  # that the pivot goes through
+    tests = _unlearned(tests, served, config.checkpoint, hub=hub)
     identify = _identifier(config, corpora)
     remembered, evaluation = Remembered(system), Evaluation(())
     found: list[TableRow] = []
     for test, rows in tests.items():
         present = {language: [row[language] for row in rows if language in row] for language in _languages(rows)}
         own = [direction for direction in directions if direction[0] in present]
-        evaluation += evaluate(remembered, rows, own, test=test, hub=hub, identify=identify)
+        evaluation += evaluate(remembered, rows, own, test=test, hub=hub, identify=identify, trained=served)
         asked = sorted({language for direction in own for language in direction if language in present})
         found += _retrieval(system.codec, rows, asked, test=test, tag=hub)
     errors = identifier_rows(identify, tests) if identify else []
@@ -202,15 +213,26 @@ def _tests(config: Config, corpora: Mapping[str, Corpus]) -> dict[str, Sequence[
     return found
 
 
-def _unlearned(tests: Mapping[str, Sequence[Row]], served: Served | None, hub: str) -> dict[str, Sequence[Row]]:
+def _unlearned(
+    tests: Mapping[str, Sequence[Row]], served: Served | None, checkpoint: Path, *, hub: str
+) -> dict[str, Sequence[Row]]:
     """The test sets without rows that the checkpoint learned from, as far as its run says.
 
     Raises:
         InputError: nothing is left of one.
     """
+    if served is None:
+        print(
+            f"no {lineage.FILE} beside {checkpoint}: which rows it learned from is unknown, and directions with {hub} "
+            "are taken for trained, the others for never trained",
+            file=sys.stderr,
+        )
     found: dict[str, Sequence[Row]] = {}
     for name, rows in tests.items():
-        found[name] = new_to(served or {}, rows, hub=hub)
+        found[name] = new_to(served or {}, rows)
+        firsts = {first for first, _ in served or ()}
+        if unknown := sum(firsts.isdisjoint(row) for row in rows) if firsts else 0:
+            print(f"{name}: whether {unknown} rows were learned is unknown, they lack {hub}", file=sys.stderr)
         if lost := len(rows) - len(found[name]):
             said = f"{name}: the checkpoint learned from {lost} of {len(rows)} rows, or from what is nearly the same"
             if not found[name]:
@@ -240,7 +262,7 @@ def _directions(config: Config, tests: Mapping[str, Sequence[Row]], system: Syst
             raise unknown_name("language", source, there, where="the test sets")
         system.codec.subwords.tag(target)
         directions.append((source, target))
-    return directions
+    return list(dict.fromkeys(directions))
 
 
 def direction(pair: str, languages: Collection[str]) -> Direction:

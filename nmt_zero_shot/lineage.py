@@ -17,7 +17,7 @@ from speech_tl.training.checkpoint import beside
 
 FILE = "trained_on.json.gz"
 Served = Mapping[Direction, tuple[str, ...]]
-"""(hub, other) -> the hub sentences that served the pair, each once."""
+"""(hub, other) -> the hub sentences that served the pair, each once; of a bound's direct pair, its first language's."""
 
 
 def served(pairs: Bitexts, *, before: Served | None = None) -> Served:

@@ -20,6 +20,7 @@ from xml.etree import ElementTree
 from nmt_zero_shot.corpus import Corpus, Row, filled
 from speech_tl import hub as hugging_face
 from speech_tl.errors import InputError, unknown_name
+from speech_tl.files import at_home
 
 LAYOUTS = (
     "a folder of aligned text files (train.en, train.de, dev.en, ... or in pairs train.en-de.en, train.en-de.de), "
@@ -52,7 +53,7 @@ def read(source: str | Path, *, hub: str | None = "en", languages: Sequence[str]
     Raises:
         InputError: it cannot be read, its files do not fit together, or a language is not in it.
     """
-    where, path = str(source), Path(source).expanduser()
+    where, path = str(source), at_home(source)
     asked = [name for name in (hub, *languages) if name is not None]
     parts: dict[str, list[Row]] = defaultdict(list)
     if where.startswith("hub:"):
@@ -213,7 +214,7 @@ def _table(file: Path, pair: tuple[str, ...]) -> Iterator[Row]:
     for number, row in enumerate(cells[bool(header) :], start=1 + bool(header)):
         if len(row) != len(names):
             raise InputError(f"{file}, row {number}: {len(row)} cells, expected {len(names)} ({', '.join(names)})")
-        yield dict(zip(names, row, strict=True))
+        yield {name: text for name, text in zip(names, row, strict=True) if name != "id"}
 
 
 def _tmx(file: Path) -> Iterator[Row]:
@@ -275,7 +276,7 @@ def _records(data: Any, wanted: Collection[str], where: str) -> Iterator[Row]:
     columns = [name for name in texts if name in wanted or (re.fullmatch("[a-z]{2}", name) and name != "id")]
     if "translation" in data.column_names and "translation" not in texts:
         records = data["translation"]
-        if any(isinstance(text, list) for record in records[:1] for text in record.values()):
+        if any(isinstance(text, list) for record in records[:1] for text in (record or {}).values()):
             raise InputError(
                 f"{where}: `translation` holds lists; expected one text for each language, {{'en': 'a dog'}}"
             )
@@ -286,5 +287,8 @@ def _records(data: Any, wanted: Collection[str], where: str) -> Iterator[Row]:
             f"{where}: expected a column `translation` or columns named by language codes; columns found: "
             f"{', '.join(data.column_names)}"
         )
-    for record in records:
-        yield {language: (text or "").strip() for language, text in record.items()}
+    for number, record in enumerate(records, start=1):
+        for language, text in (record or {}).items():
+            if text is not None and not isinstance(text, str):
+                raise InputError(f"{where}, row {number}: its {language!r} is {text!r}; expected a text")
+        yield {language: (text or "").strip() for language, text in (record or {}).items()}

@@ -16,7 +16,7 @@ from nmt_zero_shot.language_id import Identifier
 from nmt_zero_shot.metrics import Outputs, Score, difference, exact_match, length_ratio, outputs, score, signatures
 
 CAPTIONS = {
-    "bleu": "BLEU of every direction, from the language of the row; each test set and system by itself.",
+    "bleu": "BLEU of every direction, from the language of the row, direct; each test set by itself.",
     "pairs": "Every direction: BLEU with its 95 % interval, chrF, translations that are the reference word for word, "
     "and the shares (%) that are in another language, copies or empty.",
     "summary": "Means over the supervised and the zero-shot directions, direct and by way of the hub.",
@@ -61,19 +61,23 @@ def judged(
     *,
     test: str,
     direction: Direction,
-    hub: str,
+    learned: bool,
     system: str,
     identify: Identifier | None,
     references: Sequence[str] = (),
     back: Sequence[str] = (),
 ) -> Result:
-    """A direction is supervised where the hub is one of its sides."""
+    """How texts were translated in one direction.
+
+    Args:
+        learned: whether the direction was trained on.
+    """
     target = direction[1]
     knows = identify is not None and target in identify.languages
     return Result(
         test,
         direction,
-        "supervised" if hub in direction else "zero_shot",
+        "supervised" if learned else "zero_shot",
         system,
         tuple(sources),
         tuple(hypotheses),

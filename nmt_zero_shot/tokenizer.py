@@ -1,7 +1,9 @@
 """The vocabulary as a transformers tokenizer, so that a saved folder works with nothing of this project installed.
 
 `AutoTokenizer` on the folder reads `<2de> A dog runs.` and gives the ids that this project's own encoding gives
-(Kudo, 2018, in the `tokenizers` library's implementation).
+(Kudo, 2018, in the `tokenizers` library's implementation). Where the target's tag stands at the source, that is all;
+with the scheme `decoder`, the default, texts are without one and `generate` is told the target,
+`generate(**tokenizer(text, return_tensors="pt"), decoder_start_token_id=tokenizer.convert_tokens_to_ids("<2de>"))`.
 """
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import permutations
+from math import inf
 from pathlib import Path
 from typing import Any, Self
 
@@ -74,6 +75,8 @@ class Settings:
             raise InputError(
                 f"denoise is {self.denoise:g}: expected a share from 0 (none) to 1 (as many sentences as pairs)"
             )
+        if not 0 <= self.align < inf:
+            raise InputError(f"--align {self.align:g}: expected the weight of a loss, 0 (none) or more, such as 0.3")
         if not 0 <= self.smoothing < 1:
             raise InputError(f"smoothing is {self.smoothing:g}: expected a share from 0 (none) to below 1, such as 0.1")
 

@@ -115,6 +115,8 @@ def _blocks(config: Config) -> Iterator[list[str]]:
                 yield from lines(stream.read, where=name)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise InputError(f"{name} is no whole gzip file ({error}); pack it again, or drop the .gz") from None
+    elif sys.stdin is None:  # a process that was started without one
+        raise InputError("there is no text, no --file and no standard input: give one of them")
     else:
         yield from lines(lambda size: os.read(sys.stdin.fileno(), size), where="standard input")
 

@@ -175,7 +175,7 @@ def _first_sentence(
         for _ in range(2):
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             subprocess.run(
-                [*words, "--from", source, "--to", target, sentence],
+                [*words, "--from", source, "--to", target, "--", sentence],
                 check=True,
                 capture_output=True,
                 env=os.environ | {"OMP_NUM_THREADS": "1"},

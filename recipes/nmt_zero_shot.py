@@ -207,6 +207,8 @@ def _check(config: Config) -> None:
         raise InputError(f"--init {config.init} brings its own model and vocabulary: leave out {flags}")
     if config.languages and set(config.languages) == {config.hub_language}:
         raise InputError(f"--languages {config.hub_language}: the hub alone; name the others, or none for all")
+    if not 0 <= config.seed < 2**32:
+        raise InputError(f"--seed {config.seed}: expected a whole number from 0 to {2**32 - 1}")
     if min(config.test_sentences, config.beam) < 1:
         raise InputError(f"--test-sentences {config.test_sentences} --beam {config.beam}: expected 1 or more")
 

@@ -1,10 +1,10 @@
 """Data sets of the Hugging Face hub, through `datasets`: by name, a local folder, or what `save_to_disk` wrote."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from speech_tl.errors import InputError
+from speech_tl.files import at_home
 
 
 def parse(spec: str, *, example: str) -> tuple[str, str | None]:
@@ -14,7 +14,7 @@ def parse(spec: str, *, example: str) -> tuple[str, str | None]:
         InputError: there is no name; `example` is shown as one.
     """
     name, colon, config = spec.rpartition(":")
-    if not colon or Path(spec).expanduser().exists():
+    if not colon or at_home(spec).exists():
         name, config = spec, ""
     if not name:
         raise InputError(f"hub:{spec}: expected hub:NAME or hub:NAME:CONFIG, e.g. hub:{example}")
@@ -31,7 +31,7 @@ def load(name: str, config: str | None) -> Mapping[str, Any]:
         import datasets
     except ImportError:
         raise InputError(f"hub:{name} needs the package `datasets`: pip install datasets") from None
-    path = Path(name).expanduser()
+    path = at_home(name)
     try:
         if (path / "dataset_dict.json").is_file() or (path / "dataset_info.json").is_file():
             loaded = datasets.load_from_disk(str(path))

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from speech_tl.files import at_home
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -49,7 +51,7 @@ CORPORA: dict[str, Corpus] = {
 
 def known(source: str | Path) -> Corpus:
     """The row of a corpus folder, or one that leaves everything to the general rules."""
-    path = Path(source).expanduser().resolve()
+    path = at_home(source).resolve()
     return CORPORA.get(path.parent.name if path.is_file() else path.name, Corpus())
 
 

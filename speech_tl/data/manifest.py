@@ -14,6 +14,7 @@ from pathlib import Path
 from speech_tl.data import hub, readers
 from speech_tl.data.readers import Row
 from speech_tl.errors import InputError
+from speech_tl.files import at_home
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ def check_names(utterances: Iterable[Utterance]) -> None:
 def _rows(source: str, cache: Path | None) -> Iterator[Row]:
     if source.startswith("hub:"):
         return hub.rows(source.removeprefix("hub:"), cache=cache)
-    path = Path(source).expanduser()
+    path = at_home(source)
     if path.suffix in {".csv", ".tsv", ".jsonl"} and path.is_file():
         in_release = path.suffix == ".tsv" and not path.stem.startswith("metadata") and (path.parent / "clips").is_dir()
         return readers.common_voice_file(path) if in_release else readers.metadata(path)

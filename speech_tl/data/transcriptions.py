@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from speech_tl.data.clips import Clips
 from speech_tl.data.manifest import Utterance, read
 from speech_tl.data.splits import draw
 from speech_tl.errors import InputError, unknown_name
+from speech_tl.files import at_home
 from speech_tl.phonology import inventories
 from speech_tl.phonology.inventories import Inventory
 from speech_tl.phonology.phones import segments, signatures
@@ -73,7 +73,7 @@ def corpus(
 def _inventory(source: str, code: str, own: Sequence[Utterance], rewrite: Mapping[str, str]) -> Inventory:
     """Of `LANGUAGE/inventory/allophone.txt` in the folder; where there is none, the phones of the words."""
     said = sorted({phone for utterance in own for phone in utterance.text.split()})
-    file = Path(source).expanduser() / code / "inventory" / "allophone.txt"
+    file = at_home(source) / code / "inventory" / "allophone.txt"
     inventory = inventories.read(file) if file.is_file() else Inventory.of(said)
     inventory = inventory.rewritten(rewrite)
     try:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech_tl.errors import InputError
+from speech_tl.files import at_home
 from speech_tl.phonology.sounds import PHONES, Spell, sound_classes
 
 ARPABET: Mapping[str, str] = {
@@ -107,7 +108,7 @@ def read(path: str | Path, *, normalise: Callable[[str], str] = str, spell: Spel
         InputError: no such file, not UTF-8, a line without a tab or with too many, or symbols that are not IPA in more
             than a tenth of the lines.
     """
-    path = Path(path).expanduser()
+    path = at_home(path)
     try:
         content = path.read_bytes()
         text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speech_tl.errors import InputError
+from speech_tl.files import at_home
 
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 NEVER = -100.0
@@ -72,7 +73,7 @@ def read(path: str | Path) -> WordLM:
     Raises:
         InputError: no such file, no ARPA file, figures that are no log-probabilities, or no `<s>` or `</s>`.
     """
-    path = Path(path).expanduser()
+    path = at_home(path)
     try:
         lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
     except FileNotFoundError:

@@ -52,6 +52,9 @@ def command(main: Callable[[C], object], config_type: type[C], argv: Sequence[st
         again = "; run again with --resume to continue" if "--resume" in _flags(config_type) else ""
         print(str(interrupt) or f"interrupted{again}", file=sys.stderr)
         return 130
+    except UnicodeEncodeError as error:
+        lost = error.object[error.start : error.end]
+        return _refuse(f"the output's encoding, {error.encoding}, has no {lost!r}: set PYTHONIOENCODING=utf-8")
     except OSError as error:
         if error.errno == errno.EPIPE:  # whoever read our output has had enough
             _discard_output()

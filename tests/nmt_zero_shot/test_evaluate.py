@@ -235,6 +235,34 @@ def test_what_the_checkpoint_learned_from_is_left_out(
         main(given)
 
 
+def test_what_a_bound_learned_is_known_in_the_first_language_of_its_pair(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One row taught German to French and one English to French: both are left out, and all three directions of the
+    pairs are supervised, either way round. Asked twice, a direction is counted once."""
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "data.tsv").write_text(
+        "en\tde\tfr\tid\n" + "".join(f"{row['en']}\t{row['de']}\t{row['fr']}\t{at}\n" for at, row in enumerate(ROWS))
+    )
+    lineage.save({("en", "fr"): (ROWS[0]["en"],), ("de", "fr"): (ROWS[1]["de"],)}, tmp_path / "run")
+    data = (str(tmp_path / "run" / "data.tsv"),)
+    report = main(Config(tmp_path / "run", data, pairs="fr-de,en-fr,de-en,fr-de", beam=1, split="all"))
+    assert "learned from 2 of 3 rows" in capsys.readouterr().err
+    rows = [(row["source"], row["target"], row["kind"]) for row in report.tables["pairs"] if row["system"] == "direct"]
+    assert sorted(rows) == [("de", "en", "zero_shot"), ("en", "fr", "supervised"), ("fr", "de", "supervised")]
+
+
+def test_rows_of_which_nobody_knows_are_told(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "de-fr.tsv").write_text("".join(f"{row['de']}\t{row['fr']}\n" for row in ROWS))
+    given = Config(tmp_path / "run", (str(tmp_path / "de-fr.tsv"),), pairs="de-fr", beam=1, split="all")
+    main(given)
+    assert f"no {lineage.FILE} beside " in capsys.readouterr().err
+    lineage.save({("en", "fr"): (ROWS[0]["en"],)}, tmp_path / "run")
+    main(given)
+    assert "all: whether 3 rows were learned is unknown, they lack en" in capsys.readouterr().err
+
+
 def test_cells_that_are_empty_are_no_references(run: Path, tmp_path: Path) -> None:
     """Of three rows one has no French; two corpora of one name stay two test sets, and the second needs no English."""
     rows = [{**row, "fr": "" if at == 0 else row["fr"]} for at, row in enumerate(ROWS)]

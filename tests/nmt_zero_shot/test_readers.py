@@ -208,6 +208,16 @@ def test_a_data_set_that_is_not_there_or_not_parallel(tmp_path: Path) -> None:
     (tmp_path / "odd/train.csv").write_text("source,translation\na,b\n")
     with pytest.raises(InputError, match=r"expected a column `translation` or .* columns found: source, translation"):
         read(f"hub:{tmp_path / 'odd'}")
+    for name, texts, message in (
+        ("scores", [{"en": "a", "de": "b", "score": 0.5}], r"train, row 1: its 'score' is 0\.5; expected a text"),
+        ("lists", [{"en": ["a"], "de": ["b"]}], "`translation` holds lists; expected one text"),
+    ):
+        datasets.DatasetDict(train=datasets.Dataset.from_dict({"translation": texts})).save_to_disk(tmp_path / name)
+        with pytest.raises(InputError, match=message):
+            read(f"hub:{tmp_path / name}")
+    holes = datasets.Dataset.from_dict({"translation": [None, {"en": "a", "de": "b"}, None]})
+    datasets.DatasetDict(train=holes).save_to_disk(tmp_path / "holes")
+    assert [row for row in read(f"hub:{tmp_path / 'holes'}").train if row] == [{"en": "a", "de": "b"}]
     one = datasets.Dataset.from_dict({"en": ["a"], "de": ["b"]})
     datasets.DatasetDict(other=one).save_to_disk(tmp_path / "other")
     with pytest.raises(InputError, match="its splits are other; expected train, validation or test"):
