@@ -15,6 +15,7 @@ from dataclasses import replace
 from statistics import median
 
 from nmt_zero_shot.corpus import Corpus, Row
+from nmt_zero_shot.segments import base
 from speech_tl.errors import InputError
 
 FUNCTION_WORDS = {
@@ -36,6 +37,13 @@ SCRIPTS = dict.fromkeys(FUNCTION_WORDS, "LATIN") | {
     "mr": "DEVANAGARI", "ru": "CYRILLIC", "ta": "TAMIL", "th": "THAI", "uk": "CYRILLIC", "ur": "ARABIC", "zh": "CJK",
 }  # fmt: skip
 """Language -> scripts that its sentences are never without, as Unicode names their letters."""
+LONGER = {
+    "arb": "ar", "ara": "ar", "bul": "bg", "ben": "bn", "ces": "cs", "deu": "de", "ell": "el", "eng": "en", "spa": "es",
+    "fas": "fa", "pes": "fa", "fra": "fr", "heb": "he", "hin": "hi", "hye": "hy", "ita": "it", "jpn": "ja", "kat": "ka",
+    "kor": "ko", "mar": "mr", "nld": "nl", "pol": "pl", "por": "pt", "rus": "ru", "swe": "sv", "tam": "ta", "tha": "th",
+    "ukr": "uk", "urd": "ur", "zho": "zh", "cmn": "zh",
+}  # fmt: skip
+"""ISO 639-3 -> the code of two letters that the tables have."""
 OWN_SCRIPT = 0.05
 """A text with a smaller share of its letters in its language's scripts is in another language."""
 TELLING = 20
@@ -120,7 +128,7 @@ def check_labels(rows: Iterable[Row], *, texts: int = 1000) -> None:
     found: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         for language, text in row.items():
-            if language in SCRIPTS and text and len(found[language]) < texts:
+            if _known(language) and text and len(found[language]) < texts:
                 found[language].append(text)
     for language, own in found.items():
         joined = " ".join(own)
@@ -133,7 +141,7 @@ def check_labels(rows: Iterable[Row], *, texts: int = 1000) -> None:
             for name, known in FUNCTION_WORDS.items()
         }
         likely = max(sorted(evidence), key=lambda name: evidence[name])
-        if evidence[likely] > 0.05 and evidence[language] < evidence[likely] / 3:
+        if evidence[likely] > 0.05 and evidence[_known(language)] < evidence[likely] / 3:
             raise InputError(
                 f"the training texts of {language!r} look like {likely!r} ({own[0][:40]!r}, ...); have two files been "
                 "swapped, or named after another language? (--believed goes on)"
@@ -149,9 +157,16 @@ def _faults(rows: Sequence[Row], longest: int) -> dict[tuple[int, str], str]:
                 faults[i, language] = "empty"
             elif len(text) > longest:
                 faults[i, language] = "too long"
-            elif language in SCRIPTS and len(text.encode()) >= TELLING and _elsewhere(text, language):
+            elif (known := _known(language)) and len(text.encode()) >= TELLING and _elsewhere(text, known):
                 faults[i, language] = "wrong language"
     return faults
+
+
+def _known(language: str) -> str:
+    """The language as the tables have it, also of `zh-TW` and `jpn_Jpan`; empty where they have not."""
+    code = base(language)
+    code = LONGER.get(code, code)
+    return code if code in SCRIPTS else ""
 
 
 def _usual_log_ratios(rows: Sequence[Row], hub: str) -> dict[tuple[str, str], float]:

@@ -95,6 +95,23 @@ def test_swapped_files_are_refused() -> None:
     check_labels([{"en": "Kumbuka jina la mama", "sw": "of the and the"}])  # nothing is known of sw; en: no evidence
 
 
+@pytest.mark.parametrize(("one", "two"), [("eng", "deu"), ("eng_Latn", "deu_Latn"), ("en", "de-AT")])
+def test_swapped_files_are_refused_by_longer_codes_too(one: str, two: str) -> None:
+    swapped = [{one: row["de"], two: row["en"]} for row in GOOD]
+    with pytest.raises(InputError, match=f"the training texts of '{one}' look like 'de'"):
+        clean(corpus(*swapped), hub=one)
+    right = [{one: row["en"], two: row["de"]} for row in GOOD]
+    assert len(clean(corpus(*right), hub=one)[0].train) == len(GOOD)
+
+
+def test_english_where_traditional_chinese_is_said_to_be_is_left_out() -> None:
+    rows = [
+        {"en": f"The roof of the house is white {at}.", "zh-TW": f"这所房子的屋顶是白色的 {at}"} for at in range(40)
+    ]
+    _, counts = clean(corpus(*rows, {"en": "The roof of a house.", "zh-TW": "The roof of the old house"}))
+    assert counts["wrong language"] == 1
+
+
 def test_nothing_left_is_an_error() -> None:
     with pytest.raises(
         InputError, match="no training rows are left; 1 of 1 sentence pairs left out in cleaning: 1 copy"
