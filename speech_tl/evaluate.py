@@ -139,7 +139,14 @@ def main(config: Config) -> Report:
         model, enrolled = voices.load(model, config.speaker), voices.enrolled(config.speaker)
     heard = heard_by(config.checkpoint, model.languages) if config.split == "all" else frozenset()
     evaluation = Evaluation(())
-    for language, utterances in _chosen(config, model).items():
+    asked = _chosen(config, model)
+    if enrolled and not any(mark(utterance) in enrolled for own in asked.values() for utterance in own):
+        print(
+            "the voice was learned from none of these recordings, by the names of their files and folder: if a name "
+            "has changed since, it is tested on what it was learned from",
+            file=sys.stderr,
+        )
+    for language, utterances in asked.items():
         if learned_from := sum(mark(utterance) in enrolled for utterance in utterances):
             print(f"{language}: {learned_from} utterances left out, the voice was learned from them", file=sys.stderr)
             utterances = [utterance for utterance in utterances if mark(utterance) not in enrolled]

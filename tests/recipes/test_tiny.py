@@ -137,6 +137,11 @@ def test_a_new_voice_gets_a_file_that_transcribe_takes(
     own = [utterance for utterance in read(tiny_speech) if utterance.language == "fi"]
     assert keys == {utterance.key for utterance in own if mark(utterance) not in marks}
     assert len(keys) == len(own) - len(marks) < len(own)
+    shutil.copytree(tiny_speech, tmp_path / "renamed")
+    capsys.readouterr()
+    tested[tested.index(str(tiny_speech))] = str(tmp_path / "renamed")
+    assert command(evaluate.main, evaluate.Config, tested) == 0
+    assert "if a name has changed since, it is tested on what it was learned from" in capsys.readouterr().err
 
 
 def test_every_voice_goes_to_the_checkpoint_that_does_not_know_it(
