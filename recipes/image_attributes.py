@@ -7,15 +7,17 @@ quarter of the seen classes, which then count as unseen; the unseen ones choose 
 
     python -m recipes.image_attributes --data D/awa1_features --tune --seeds 0 1 2 --out runs/animals
     python -m recipes.image_attributes --data D/tiny_imagenet_awa/images.tar.gz \\
-        --names D/tiny_imagenet_awa/wnid_to_awa.tsv --attributes D/awa1_features --unseen 4 --draws 20 \\
-        --methods dap attribute_softmax --out runs/pixels
+        --names D/tiny_imagenet_awa/wnid_to_awa.tsv --attributes D/awa1_features --unseen 4 --draws 20 --epochs 20 \\
+        --methods attribute_softmax --out runs/pixels
 
 Measured with the first command, three seeds, mean [range], 8 minutes on one core beside two trainings, class-averaged
 top-1 on the ten classes of the standard split (chance 10): direct attribute prediction 37.1 [37.0, 37.2], embedding
 by softmax 40.9 [40.2, 41.3], by the lecture's margin 36.4 [36.0, 37.2], word vectors 32.4 [31.7, 33.3], ConSE 29.6
 [29.0, 30.0] (before d7ce90e, which also tries three times as many passes). Among all fifty classes, harmonic mean:
 20.5, 26.9, 25.6, 23.8, 16.1. The features are reduced histograms of 2009, hand-made; nothing here compares with
-features of a deep network.
+features of a deep network. From pixels, with the second command, 20 draws, 23 minutes beside two other runs: 28.8 %
+[26.8, 30.8] of the unseen (chance 25, 17 draws above it), 50.7 % of the seen; with one and five examples of each
+unseen class 32.1 and 37.4.
 """
 
 import sys
