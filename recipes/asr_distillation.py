@@ -101,9 +101,9 @@ def main(config: Config) -> Report:
     heard = (evaluate(teacher, language.test.utterances, language.test) for language in data.values())
     results = {"teacher": sum(heard, Evaluation(()))}
     results |= {f"student_{method}": system.test(data) for method, system in systems.items()}
-    main_system = f"student_{config.methods[-1]}"
     seconds = {f"student_{name}": dict.fromkeys(data, s.history.train_seconds) for name, s in systems.items()}
-    measured = tables(results, main=main_system, train_seconds=seconds)
+    *others, measured = (tables(results, main=name, train_seconds=seconds) for name in seconds)  # each held against all
+    measured["differences"] = [row for each in (*others, measured) for row in each["differences"]]
     models = {"teacher": teacher} | {f"student_{method}": system.model for method, system in systems.items()}
     for method, system in systems.items():
         told = learn_to_tell_languages(system.model, data, system.folder / "checkpoint")

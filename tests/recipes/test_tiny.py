@@ -269,6 +269,8 @@ def test_students_stand_under_their_teacher(run: Path, tiny_speech: Path, tmp_pa
     tables = json.loads((tmp_path / "metrics.json").read_text())["tables"]
     systems = ["teacher", "student_alone", "student_soft_targets", "student_relational"]
     assert [row["system"] for row in tables["sizes"]] == systems
+    against = {(row["system"], row["against"]) for row in tables["differences"]}
+    assert against == {(one, two) for one in systems[1:] for two in systems if one != two}
     teachers = json.loads((run / "metrics.json").read_text())["tables"]["error_rates"]
     wanted = {row["language"]: row["cer"] for row in teachers if row["system"] == "shared_heads"}
     found = {row["language"]: row["cer"] for row in tables["error_rates"] if row["system"] == "teacher"}
