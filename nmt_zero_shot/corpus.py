@@ -13,7 +13,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import Literal
 
 from speech_tl.errors import InputError, unknown_name
@@ -43,6 +43,12 @@ class Corpus:
     """A label for each training row where the corpus says how to divide it; else nothing."""
     notes: tuple[str, ...] = ()
     """How it was read and what was left out, for the report."""
+
+
+def between(rows: Sequence[Row], languages: Iterable[str]) -> list[Direction]:
+    """Every two of the languages that the rows have: some test sets lack one."""
+    present = {language for row in rows for language in row}
+    return list(permutations((language for language in languages if language in present), 2))
 
 
 def divide(

@@ -12,12 +12,11 @@ import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import permutations
 from pathlib import Path
 from typing import Literal
 
 from nmt_zero_shot import language_id, lineage
-from nmt_zero_shot.corpus import Corpus, Direction, Row, new_to
+from nmt_zero_shot.corpus import Corpus, Direction, Row, between, new_to
 from nmt_zero_shot.language_id import Identifier
 from nmt_zero_shot.lineage import Served
 from nmt_zero_shot.readers import read
@@ -130,7 +129,8 @@ class Config:
     restricted: bool = False
     """Write only subwords that the training texts of the target language have."""
     engine: Engine = "torch"
-    """ctranslate2 is several times as fast on a CPU; it converts the checkpoint once."""
+    """ctranslate2 (in int8, or as it was trained: ctranslate2_float32) is several times as fast on a CPU; it converts
+    the checkpoint once."""
     out: Path | None = None
     """Also write the tables, and every sentence, to this JSON file."""
     device: str = "auto"
@@ -146,25 +146,24 @@ def main(config: Config) -> Report:
         raise InputError(f"--out {config.out} is a folder; give a file to write, such as {config.out}/test.json")
     if config.out:
         config.out.parent.mkdir(parents=True, exist_ok=True)  # refused before anything is translated
-    device = "cpu" if config.engine == "ctranslate2" and config.device == "auto" else chosen(config.device)
     system = load(
-        config.checkpoint, engine=config.engine, beam=config.beam, restricted=config.restricted, device=device
+        config.checkpoint, engine=config.engine, beam=config.beam, restricted=config.restricted, device=config.device
     )
+    device = chosen(config.device) if config.engine == "torch" else "cpu"
     hub = config.hub_language or _hub(config.checkpoint)
     needed = hub if config.languages else None
     corpora = {source: read(source, hub=needed, languages=config.languages) for source in config.data}
     served = lineage.load(config.checkpoint)
     tests = _tests(config, corpora)
     directions = _directions(config, tests, system)
-    if any(hub not in each for each in directions):
+    if any(hub not in each for own in directions.values() for each in own):
         system.codec.subwords.tag(hub)  # that the pivot goes through
     tests = _unlearned(tests, served, config.checkpoint, hub=hub)
     identify = _identifier(config, corpora)
     remembered, evaluation = Remembered(system), Evaluation(())
     found: list[TableRow] = []
     for test, rows in tests.items():
-        present = {language: [row[language] for row in rows if language in row] for language in _languages(rows)}
-        own = [direction for direction in directions if direction[0] in present]
+        own, present = directions[test], _languages(rows)
         evaluation += evaluate(remembered, rows, own, test=test, hub=hub, identify=identify, trained=served)
         asked = sorted({language for direction in own for language in direction if language in present})
         found += _retrieval(system.codec, rows, asked, test=test, tag=hub)
@@ -241,8 +240,8 @@ def _unlearned(
     return found
 
 
-def _directions(config: Config, tests: Mapping[str, Sequence[Row]], system: System) -> list[Direction]:
-    """The directions asked for, each with a test set that has its source."""
+def _directions(config: Config, tests: Mapping[str, Sequence[Row]], system: System) -> dict[str, list[Direction]]:
+    """What each test set is asked for: of `all` where it has both languages, of those named where it has the source."""
     there = {language for rows in tests.values() for language in _languages(rows)}
     if config.pairs == "all":
         known = sorted(language for language in there if _known(system, language))
@@ -253,16 +252,17 @@ def _directions(config: Config, tests: Mapping[str, Sequence[Row]], system: Syst
                 f"of {', '.join(sorted(there))} in the test sets the checkpoint knows {', '.join(known) or 'none'}; "
                 "name directions such as --pairs de-fr, also into languages that the test sets have not"
             )
-        return list(permutations(known, 2))
+        return {test: between(rows, known) for test, rows in tests.items()}
     names = there | set(system.codec.languages)
-    directions = []
+    asked = []
     for pair in config.pairs.split(","):
         source, target = direction(pair, names)
         if source not in there:
             raise unknown_name("language", source, there, where="the test sets")
         system.codec.subwords.tag(target)
-        directions.append((source, target))
-    return list(dict.fromkeys(directions))
+        asked.append((source, target))
+    sources = {test: _languages(rows) for test, rows in tests.items()}
+    return {test: [each for each in dict.fromkeys(asked) if each[0] in own] for test, own in sources.items()}
 
 
 def direction(pair: str, languages: Collection[str]) -> Direction:

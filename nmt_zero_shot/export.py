@@ -69,8 +69,12 @@ def made_from(folder: Path) -> list[list[str | int]] | None:
     return found
 
 
-def load(folder: Path, *, threads: int = 1) -> tuple[Any, Codec]:
-    """A `ctranslate2.Translator` and its text side; nothing here imports torch for a vocabulary of our own."""
+def load(folder: Path) -> tuple[Any, Codec]:
+    """A `ctranslate2.Translator` on one thread and its text side.
+
+    Two threads of OpenMP took three times as long on two busy cores. Nothing here imports torch for a vocabulary of
+    our own.
+    """
     if not all((folder / name).is_file() for name in (SCHEME, "model.bin")):
         raise InputError(f"no {SCHEME} and model.bin in {folder}: give a folder that was converted by ctranslate2 here")
     try:
@@ -84,7 +88,7 @@ def load(folder: Path, *, threads: int = 1) -> tuple[Any, Codec]:
 
         codec = Codec(pretrained.load(folder), scheme)
     try:
-        engine = _ctranslate2().Translator(str(folder), device="cpu", inter_threads=1, intra_threads=threads)
+        engine = _ctranslate2().Translator(str(folder), device="cpu", inter_threads=1, intra_threads=1)
     except RuntimeError as error:
         raise InputError(f"{folder} is not whole ({error}); remove it, it is converted again") from None
     return engine, codec

@@ -87,8 +87,8 @@ class Outputs:
     copies: int
     """The source itself."""
     empty: int
-    heard_as: Counter[str]
-    """Which language the off-target ones are in."""
+    heard_as: str | None
+    """The language that most of the off-target ones are in."""
 
     def rates(self) -> dict[str, float]:
         """In percent."""
@@ -113,7 +113,8 @@ def outputs(
         for name, text, copy in zip(told, written, copies, strict=True)
         if text and not copy and name not in ("", target)
     )
-    return Outputs(len(hypotheses), other.total(), sum(copies), written.count(""), other)
+    most = max(sorted(other), key=other.__getitem__, default=None)
+    return Outputs(len(hypotheses), other.total(), sum(copies), written.count(""), most)
 
 
 def exact_match(hypotheses: Sequence[str], references: Sequence[str]) -> float:

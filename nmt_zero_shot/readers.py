@@ -8,7 +8,7 @@ and data sets of the Hugging Face hub.
 import gzip
 import re
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,7 +27,10 @@ LAYOUTS = (
     "a .tsv with language codes as its header or named xx-yy.tsv, a .tmx, any of them .gz, or hub:NAME:CONFIG"
 )
 CODE = r"[a-z]{2,3}(?:[-_](?:[A-Z]{2}|[A-Z][a-z]{3})|_[a-z]{2})?"
-NO_LANGUAGE = {"ids", "half", "txt", "log", "csv", "tsv", "tmx", "xml", "md", "zip", "py", "sh", "pdf"}
+NO_LANGUAGE = {
+    *("ids", "half", "txt", "log", "csv", "tsv", "tmx", "xml", "md", "zip", "py", "sh", "pdf"),
+    *("bak", "old", "tmp", "out", "org", "bpe"),
+}
 """What looks like a language code at the end of a file name."""
 NTREX = re.compile(r"(newstest2019)-(?:src|ref)\.([\w-]+)\.txt")
 SHORT = {
@@ -61,7 +64,7 @@ def read(source: str | Path, *, hub: str | None = "en", languages: Sequence[str]
     elif path.is_dir():
         found = _folder(path)
     elif path.is_file():
-        found = iter([("train", _units(path))])
+        found = iter([(_part(path.name) or "train", _units(path))])
     else:
         raise InputError(f"{where}: no such file or folder; expected {LAYOUTS}")
     for part, rows in found:
@@ -218,7 +221,29 @@ def _table(file: Path, pair: tuple[str, ...]) -> Iterator[Row]:
 
 
 def _tmx(file: Path) -> Iterator[Row]:
-    """One unit at a time: each language's first segment, its region left out (en-US is en)."""
+    """The rows: of each language the first segment, its region left out (en-US is en).
+
+    Regions that stand beside each other (zh-CN and zh-TW) stay languages of their own, unless some unit names none.
+    """
+    codes: set[str] = set()
+    twice: set[str] = set()
+    for unit in _regional(file):
+        codes |= unit.keys()
+        twice |= {language for language, count in Counter(map(_language, unit)).items() if count > 1}
+    kept = twice - codes
+    for unit in _regional(file):  # read twice: a large file is never whole in memory
+        row: dict[str, str] = {}
+        for code, text in unit.items():
+            row.setdefault(code if _language(code) in kept else _language(code), text)
+        yield row
+
+
+def _language(code: str) -> str:
+    return code.split("-")[0]
+
+
+def _regional(file: Path) -> Iterator[Row]:
+    """One unit at a time: the first segment of each code."""
     number = 0
     try:
         with _opened(file) as stream:
@@ -248,8 +273,14 @@ def _unit(unit: ElementTree.Element, where: str) -> Row:
         segment = variant.find("seg")
         if not code or segment is None:
             raise InputError(f"{where}: a <tuv> without {'xml:lang' if not code else '<seg>'}")
-        row.setdefault(re.split("[-_]", code)[0].lower(), " ".join(_text(segment).split()))
+        language, *region = re.split("[-_]", code)
+        row.setdefault("-".join([language.lower(), *map(_cased, region)]), " ".join(_text(segment).split()))
     return row
+
+
+def _cased(subtag: str) -> str:
+    """A script (Hans) or a region (TW) as BCP 47 writes it."""
+    return subtag.title() if len(subtag) == 4 else subtag.upper()
 
 
 def _text(element: ElementTree.Element) -> str:

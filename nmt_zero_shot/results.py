@@ -131,9 +131,9 @@ class Evaluation:
                 rows.append({**_head(result), **ways, **_rates(result)})
         return rows
 
-    def matrix_rows(self, *, system: str = DIRECT) -> list[Row]:
-        """The matrix of one system's BLEU: a row for each test and source language, a column for each target."""
-        found = {(r.test, *r.direction): r.score.bleu for r in self.results if r.score and r.system == system}
+    def matrix_rows(self) -> list[Row]:
+        """The matrix of direct BLEU: a row for each test and source language, a column for each target."""
+        found = {(r.test, *r.direction): r.score.bleu for r in self.results if r.score and r.system == DIRECT}
         targets = sorted({target for _, _, target in found})
         lines = dict.fromkeys((test, source) for test, source, _ in found)
         return [
@@ -218,4 +218,5 @@ def _head(result: Result) -> Row:
 
 def _rates(result: Result) -> Row:
     known = result.outputs.rates() if result.outputs else dict.fromkeys(RATES)
-    return {**known, "sentences": len(result.sources)}
+    heard_as = result.outputs.heard_as if result.outputs else None
+    return {**known, "heard_as": heard_as, "sentences": len(result.sources)}

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from nmt_zero_shot import segments
 from nmt_zero_shot.tags import Codec
+from speech_tl.device import chosen
 from speech_tl.errors import InputError
 
 if TYPE_CHECKING:
     from nmt_zero_shot.model import Translator
 
-Engine = Literal["torch", "ctranslate2"]
+Engine = Literal["torch", "ctranslate2", "ctranslate2_float32"]
+QUANTIZED: dict[Engine, Literal["int8", "float32"]] = {"ctranslate2": "int8", "ctranslate2_float32": "float32"}
+"""What an engine converts a checkpoint to."""
 LONGEST = 200
 """Subwords of a text that is translated as a whole."""
 
@@ -85,7 +88,7 @@ def in_torch(translator: "Translator", *, beam: int = 5, restricted: bool = Fals
 
 
 def load(
-    checkpoint: Path, *, engine: Engine = "torch", beam: int = 5, restricted: bool = False, device: str = "cpu"
+    checkpoint: Path, *, engine: Engine = "torch", beam: int = 5, restricted: bool = False, device: str = "auto"
 ) -> System:
     """The system of a run's folder or a checkpoint's.
 
@@ -97,10 +100,10 @@ def load(
     if engine == "torch":
         from nmt_zero_shot import model
 
-        return in_torch(model.load(checkpoint, device=device), beam=beam, restricted=restricted)
-    if device != "cpu":
-        raise InputError(f"--engine ctranslate2 runs on the CPU here, not on {device}: leave --device out")
-    return in_ctranslate2(_exported(checkpoint), beam=beam, restricted=restricted)
+        return in_torch(model.load(checkpoint, device=chosen(device)), beam=beam, restricted=restricted)
+    if device not in ("auto", "cpu"):
+        raise InputError(f"--engine {engine} runs on the CPU here, not on {device}: leave --device out")
+    return in_ctranslate2(_exported(checkpoint, engine), beam=beam, restricted=restricted)
 
 
 def in_ctranslate2(folder: Path, *, beam: int = 5, restricted: bool = False) -> System:
@@ -116,14 +119,14 @@ def in_ctranslate2(folder: Path, *, beam: int = 5, restricted: bool = False) -> 
     return System(codec, search)
 
 
-def _exported(checkpoint: Path) -> Path:
-    """The checkpoint's CTranslate2 folder, an int8 one made beside it where there is none of these weights."""
+def _exported(checkpoint: Path, engine: Engine) -> Path:
+    """The folder itself if it was converted, else the engine's inside it, made anew where other weights made it."""
     from nmt_zero_shot import export
 
     if (checkpoint / export.SCHEME).is_file():
         return checkpoint
-    made = checkpoint / "ctranslate2"
+    made = checkpoint / engine
     if not (made / "model.bin").is_file() or export.made_from(made) != export.weights(checkpoint):
-        print(f"converting {checkpoint} to {made} (int8)", file=sys.stderr)
-        export.to_ctranslate2(checkpoint, made)
+        print(f"converting {checkpoint} to {made} ({QUANTIZED[engine]})", file=sys.stderr)
+        export.to_ctranslate2(checkpoint, made, quantization=QUANTIZED[engine])
     return made

@@ -20,7 +20,6 @@ from typing import Annotated
 import tyro
 
 from nmt_zero_shot.systems import Engine, System, load
-from speech_tl.device import chosen
 from speech_tl.errors import InputError
 from speech_tl.training.config import command
 
@@ -47,7 +46,8 @@ class Config:
     restricted: bool = False
     """Write only subwords that the training texts of the target language have."""
     engine: Engine = "torch"
-    """ctranslate2 is several times as fast on a CPU; it converts the checkpoint once."""
+    """ctranslate2 (in int8, or as it was trained: ctranslate2_float32) is several times as fast on a CPU; it converts
+    the checkpoint once."""
     device: str = "auto"
     """auto, cpu or cuda."""
 
@@ -62,10 +62,13 @@ def main(config: Config) -> None:
     if config.file and not config.file.is_file():
         raise InputError(f"--file {config.file}: no such file; give a UTF-8 file, a text a line")
     _way(config)
-    device = "cpu" if config.engine == "ctranslate2" and config.device == "auto" else chosen(config.device)
     with _uncollected():
         system = load(
-            config.checkpoint, engine=config.engine, beam=config.beam, restricted=config.restricted, device=device
+            config.checkpoint,
+            engine=config.engine,
+            beam=config.beam,
+            restricted=config.restricted,
+            device=config.device,
         )
     _translated(system, [], config)  # an unknown language is refused before anything is read
     for block in _blocks(config):

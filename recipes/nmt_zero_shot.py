@@ -127,7 +127,6 @@ def main(config: Config) -> Report:
         lineage.check_hub(before, hub, where=config.init)
     found, pairs, valid = _divided(config, before or {})
     languages = [hub, *(other for _, other in pairs)]
-    directions = list(permutations(languages, 2))
     if len(pairs) < 2 and (unseen := [name for name in config.rivals if name != "plain"]):
         raise InputError(f"--rivals {' '.join(unseen)}: pairs never trained, of which there are none with one language")
     bounds = {
@@ -136,8 +135,8 @@ def main(config: Config) -> Report:
         if name in BOUNDS
     }
     if config.condition == "disjoint":
-        held_out = [direction for direction in directions if hub not in direction]
-        corpus.check_held_out(lineage.together(pairs, before), held_out)
+        held_out = permutations((language for language in languages if language != hub), 2)
+        corpus.check_held_out(lineage.together(pairs, before), list(held_out))
     sizes = [
         f"{prefix}{a}-{b}: {len(sentences)} sentence pairs"
         for prefix, own in {"": pairs, **{f"{name}, ": each for name, each in bounds.items()}}.items()
@@ -182,8 +181,7 @@ def main(config: Config) -> Report:
     search = partial(in_torch, beam=config.beam, restricted=config.restricted)
     evaluation = Evaluation(())
     for test, rows in found.tests.items():
-        present = {language for row in rows for language in row}  # some test sets lack a language
-        able = [direction for direction in directions if present.issuperset(direction)]
+        able = corpus.between(rows, languages)
         most = config.test_sentences
         asked = partial(evaluate, rows=rows, directions=able, test=test, hub=hub, identify=identify, most=most)
         evaluation += asked(search(trained.translator))

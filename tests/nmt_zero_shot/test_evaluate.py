@@ -281,8 +281,8 @@ def test_cells_that_are_empty_are_no_references(run: Path, tmp_path: Path) -> No
 
 
 def test_an_engine_of_the_cpu_is_not_asked_of_a_gpu(run: Path) -> None:
-    with pytest.raises(InputError, match="--engine ctranslate2 runs on the CPU here, not on cuda"):
-        load_system(run, engine="ctranslate2", device="cuda")
+    with pytest.raises(InputError, match="--engine ctranslate2_float32 runs on the CPU here, not on cuda"):
+        load_system(run, engine="ctranslate2_float32", device="cuda")
 
 
 def test_translating_texts_a_file_and_a_pipe_in_order(

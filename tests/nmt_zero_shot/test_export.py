@@ -70,6 +70,8 @@ def test_other_weights_are_converted_again(vocabulary: SentencePieces, tmp_path:
     load(folder, engine="ctranslate2", beam=1)
     made = folder / "ctranslate2" / "model.bin"
     first = made.read_bytes()
+    load(folder, engine="ctranslate2_float32", beam=1)
+    assert (folder / "ctranslate2_float32" / "model.bin").stat().st_size > 2 * len(first)
     load(folder, engine="ctranslate2", beam=1)
     assert made.read_bytes() == first
     (weights,) = folder.glob("**/*.safetensors")

@@ -90,7 +90,7 @@ def test_outputs_in_another_language_copies_and_empty_ones_are_counted_apart() -
     written = ["ein hund", "the dog runs", "", "a dog", " a  dog ", "12", "the snow"]
     result = outputs(written, ["a dog"] * 7, target="de", identify=identify)
     assert (result.sentences, result.off_target, result.copies, result.empty) == (7, 2, 2, 1)
-    assert result.heard_as == {"en": 2}
+    assert result.heard_as == "en"
     assert result.rates() == pytest.approx({"off_target": 200 / 7, "copies": 200 / 7, "empty": 100 / 7})
 
 

@@ -111,6 +111,18 @@ def test_a_translation_memory(write: Write, name: str) -> None:
     assert corpus.train == ({"en": "A red bus", "de": "Ein roter Bus"}, {"en": "Yes", "de": "Ja"})
 
 
+def test_regions_beside_each_other_are_languages(write: Write) -> None:
+    unit = '<tu><tuv xml:lang="{}"><seg>a</seg></tuv><tuv xml:lang="{}"><seg>b</seg></tuv></tu>'
+    whole = "<tmx><body>" + unit.format("en-US", "zh-cn") + unit.format("zh-Hant-tw", "zh-CN") + "</body></tmx>"
+    corpus = read(write(**{"memory.tmx": whole}) / "memory.tmx")
+    assert corpus.train == ({"en": "a", "zh-CN": "b"}, {"zh-Hant-TW": "a", "zh-CN": "b"})
+
+
+def test_a_file_named_as_a_test_set_is_no_training_data(write: Write) -> None:
+    corpus = read(write(**{"test.de-fr.tsv": "A\tB\n"}) / "test.de-fr.tsv", hub=None)
+    assert (corpus.train, corpus.tests) == ((), {"test": ({"de": "A", "fr": "B"},)})
+
+
 def test_a_large_translation_memory_is_never_whole_in_memory(tmp_path: Path) -> None:
     import tracemalloc
     from xml.etree import ElementTree
