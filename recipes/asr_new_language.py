@@ -49,6 +49,7 @@ from speech_tl.systems import Settings, learn_to_tell_languages, variation
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
+from speech_tl.transfer import replay
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +74,11 @@ class Config(flags.Run):
     """Where pronunciations come from, LANGUAGE=SOURCE as in asr_multilingual, if the checkpoint learned with phones."""
     source: tuple[str, ...] = ()
     """Recordings of the old languages: what they lose is measured on the test clips of the checkpoint's run."""
-    replay: bool = False
-    """Go on training with the old languages' recordings in --source, which the isolated head alone does not need."""
+    replay: float = 0.0
+    """Share of the updates, on top of --steps, that go on with the old languages' recordings in --source (0.5, say),
+    which the isolated head alone does not need."""
     steps: int = 1000
-    """Updates of every method."""
+    """Updates of every method on the new language."""
     peak_rate: float = 1e-3
     """Learning rate after the warm-up."""
     validate_every: int = 100
@@ -99,6 +101,7 @@ def main(config: Config) -> Report:
     flags.check_named(methods=config.methods, data=config.data)
     if config.train_minutes and config.train_speakers:
         raise InputError("--train-minutes and --train-speakers are two ways to say how much: give one of them")
+    replay.check(config.replay)
     if config.steps < 2:
         raise InputError(f"--steps {config.steps}: expected 2 or more, some of which warm up a new head")
 
@@ -203,7 +206,8 @@ def _cell(
         plan=plan,
         folder=folder,
         seed=config.seed,
-        replay=source if config.replay else None,
+        old=source,
+        replay=config.replay,
         resume=config.resume,
     )
     together = {**source, language.code: language}

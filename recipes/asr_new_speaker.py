@@ -9,17 +9,18 @@ speaker is a small file that `transcribe --speaker` takes; the checkpoint stays 
         --source D/arabic_speech_commands --out runs/speaker
 
 The settings of each method were chosen once, on the five Arabic validation speakers (recipes/LOG.md). Measured by
-leave-one-out on FSDD's five speakers with --replay (README has the command and all arms), 1,765 clips pooled, seed 0:
-utterance error 18.6 unadapted; with 2, 5, 10, 30, 60 s 13.9, 10.8, 7.7, 4.5 [3.6, 5.6], 2.7 by the input layers,
-15.5, 12.2, 10.1, 6.7, 3.9 held back, 17.9, 13.3, 10.5, 8.3, 6.9 by the output layers; known voices lose 0.7 points at
-most in the mean (LIN 0.9, LHUC 1.0). Four Arabic test speakers, --replay, 11.2 unadapted [8.2, 14.2]: with 2, 5, 30,
-60 s 15.0, 12.2, 9.0 [6.0, 11.8], 7.2 by the input layers, 13.2, 11.8, 9.0, 7.8 held back, 12.2, 10.5, 11.5, 8.5 by
-the output layers. Other seeds are still to be run. Enrolled in 10 s of Mandarin, eight speakers of dspspeech20 have
-43.8 % of their English wrong unadapted, 32.8 by the input layers held back (8 clips better, 1 worse), 45.3 by the
-output layers. With 30 s of half of FSDD's words, tested on the other half, no method gains: 11.6 unadapted [9.8,
-13.4], 12.1 by the input layers, 14.7 by the output layers (--unheard-texts). Running speech, Mboshi's `martial` from
-a model of the other two, character error 65.3 unadapted: with 15, 30, 60, 300 s and --replay 61.3, 60.4, 57.0, 54.2
-by the input layers, 62.1, 60.0, 57.8, 55.4 held back, 64.6, 63.5, 62.1, 60.2 by the output layers; seed 0.
+leave-one-out on FSDD's five speakers with --replay 0.5 (README has the command and all arms), 1,765 clips pooled,
+seed 0: utterance error 18.6 unadapted; with 2, 5, 10, 30, 60 s 13.9, 10.8, 7.7, 4.5 [3.6, 5.6], 2.7 by the input
+layers, 15.5, 12.2, 10.1, 6.7, 3.9 held back, 17.9, 13.3, 10.5, 8.3, 6.9 by the output layers; known voices lose 0.7
+points at most in the mean (LIN 0.9, LHUC 1.0). Four Arabic test speakers, --replay 0.5, 11.2 unadapted [8.2, 14.2]:
+with 2, 5, 30, 60 s 15.0, 12.2, 9.0 [6.0, 11.8], 7.2 by the input layers, 13.2, 11.8, 9.0, 7.8 held back, 12.2, 10.5,
+11.5, 8.5 by the output layers. Other seeds are still to be run. Enrolled in 10 s of Mandarin, eight speakers of
+dspspeech20 have 43.8 % of their English wrong unadapted, 32.8 by the input layers held back (8 clips better, 1
+worse), 45.3 by the output layers. With 30 s of half of FSDD's words, tested on the other half, no method gains: 11.6
+unadapted [9.8, 13.4], 12.1 by the input layers, 14.7 by the output layers (--unheard-texts). Running speech, Mboshi's
+`martial` from a model of the other two, character error 65.3 unadapted: with 15, 30, 60, 300 s and --replay 0.5 61.3,
+60.4, 57.0, 54.2 by the input layers, 62.1, 60.0, 57.8, 55.4 held back, 64.6, 63.5, 62.1, 60.2 by the output layers;
+seed 0.
 """
 
 import hashlib
@@ -53,6 +54,7 @@ from speech_tl.results import telling
 from speech_tl.speakers import Method
 from speech_tl.training import config as configuration
 from speech_tl.training.config import command
+from speech_tl.transfer import replay
 
 STRANGE = 80.0
 """Character error (%) of the unadapted model from which enrolment is doubted: a voice alone costs less."""
@@ -97,8 +99,9 @@ class Config(flags.Run):
     transcripts, which then serve to test only."""
     source: tuple[str, ...] = ()
     """Recordings of other voices, to see what they lose: the validation clips of the checkpoint's run."""
-    replay: bool = False
-    """Go on with the training clips of --source beside the new voice, so that the others lose less."""
+    replay: float = 0.0
+    """Share of the updates, on top of those on the new voice, that go on with the training clips of --source (0.5,
+    say), so that the others lose less."""
     out: Path = Path("runs/asr_new_speaker")
     """Where the run is kept, with a file for each voice in `voices`."""
 
@@ -110,6 +113,7 @@ def main(config: Config) -> Report:
     flags.check_named(methods=config.methods, checkpoint=config.checkpoint, data=config.data)
     if not config.seconds or not all(0 < seconds < inf for seconds in config.seconds):
         raise InputError(f"--seconds {' '.join(map(str, config.seconds))}: expected numbers above 0")
+    replay.check(config.replay)
     if config.replay and not config.source:
         raise InputError("--replay goes on with other voices' recordings: name them with --source")
 
@@ -134,7 +138,7 @@ def main(config: Config) -> Report:
             advice[session.speaker, seconds] = _advice(config, start, enrolled)
             for method in _methods(config.methods, advice[session.speaker, seconds]):
                 name = f"{quote(session.speaker, safe=' ')}_{method}_{seconds:g}s"  # an id may hold a path
-                adapted, facts = _adapted(config, start.model, enrolled, start.replay, name, method)
+                adapted, facts = _adapted(config, start.model, enrolled, start.trained, name, method)
 
                 # Evaluate
                 sides = (start.known, _heard(adapted, start.source))
@@ -188,7 +192,8 @@ class Start:
     """Speaker -> what is tested in the language of --carry; empty where none is named."""
     source: Clips | None
     """What the others lose is seen on."""
-    replay: Examples | None
+    trained: Examples | None
+    """Clips of other voices to replay; none without --replay."""
     known: Evaluation
     """Of the others, before."""
 
@@ -242,8 +247,8 @@ def _start(config: Config, checkpoint: Path, recordings: Sequence[Utterance], ta
     if config.replay and not trained:
         raise InputError("--replay: the checkpoint was trained on no other voice than those it is to learn")
     source = _clips(model, others)
-    replay = newcomers.examples(model, trained) if config.replay else None
-    return Start(model, language, found, carried, source, replay, known=_heard(model, source))
+    again = newcomers.examples(model, trained) if config.replay else None
+    return Start(model, language, found, carried, source, again, known=_heard(model, source))
 
 
 def _source(
@@ -299,16 +304,16 @@ def _advice(config: Config, start: Start, enrolled: Examples) -> Method:
     """What auto stands for; said aloud where auto was asked for."""
     seconds = sum(enrolled.clips.lengths) / enrolled.clips.sample_rate
     far = distance(start.model, start.source, enrolled.clips) if start.source else None
-    advice = for_voice(seconds, far, replay=config.replay, covered=_covered(start.replay, enrolled))
+    advice = for_voice(seconds, far, replay=config.replay > 0, covered=_covered(start.trained, enrolled))
     if "auto" in config.methods:
         print(f"{enrolled.clips.utterances[0].speaker}, {seconds:.0f} s: {advice}", file=sys.stderr)
     return cast(Method, advice.method)
 
 
-def _covered(replay: Examples | None, enrolled: Examples) -> float:
+def _covered(trained: Examples | None, enrolled: Examples) -> float:
     """The share of a closed list's texts that are enrolled; 1 in running speech, and where no list is known."""
-    texts = [u.text for u in replay.clips.utterances] if replay else []
-    listed = set(replay.targets) if replay and is_word_list(texts) else set()
+    texts = [u.text for u in trained.clips.utterances] if trained else []
+    listed = set(trained.targets) if trained and is_word_list(texts) else set()
     return len(listed & set(enrolled.targets)) / len(listed) if listed else 1.0
 
 
@@ -321,7 +326,7 @@ def _adapted(
     config: Config,
     model: ctc.MultilingualCTC,
     enrolled: Examples,
-    replay: Examples | None,
+    trained: Examples | None,
     name: str,
     method: Method,
 ) -> tuple[ctc.MultilingualCTC, Mapping[str, Any]]:
@@ -329,13 +334,14 @@ def _adapted(
     file = config.out / "voices" / f"{name}.safetensors"
     steps = 4 if config.tiny else speakers.STEPS
     keys = [utterance.key for utterance in enrolled.clips.utterances]
-    again = [utterance.key for utterance in replay.clips.utterances] if replay else []
+    again = [utterance.key for utterance in trained.clips.utterances] if trained else []
     asked = {
         "speaker": enrolled.clips.utterances[0].speaker,
         "labels": "transcripts" if config.pseudo_labels is None else f"pseudo-labels from {config.pseudo_labels:g} %",
         "clips": len(keys),
         "enrolled": [mark(utterance) for utterance in enrolled.clips.utterances],
         "replayed": len(again),
+        "replay": config.replay,
         "digest": hashlib.sha256(json.dumps([keys, enrolled.targets, again]).encode()).hexdigest()[:16],
         "steps": steps,
         "seed": config.seed,
@@ -347,7 +353,8 @@ def _adapted(
         enrolled,
         method=method,
         folder=config.out / "adaptations" / name,
-        replay=replay,
+        old=trained,
+        replay=config.replay,
         steps=steps,
         seed=config.seed,
         facts=asked,

@@ -164,18 +164,7 @@ def main(config: Config) -> Report:
     fitted = partial(train, valid=valid, seed=config.seed, resume=config.resume)
     trained = fitted("zero_shot", start, pairs, settings=config, plan=plan, folder=config.out)
     plan = replace(plan, minutes=None, steps=trained.history.steps)
-    rivals = []
-    for name in config.rivals:
-        further = partial(fitted, name, folder=config.out / "systems" / name)
-        if name == "plain":
-            own = config.plain()
-            rivals.append(further(fresh(own), pairs, settings=own, plan=plan))
-        elif name == "zero_resource":
-            quarter = replace(plan, steps=max(1, trained.history.steps // 4))
-            rivals.append(further(load(config.out), pairs, settings=config, plan=quarter, back_translate=0.5))
-        else:
-            lineage.save(lineage.served(bounds[name], before=before), config.out / "systems" / name)
-            rivals.append(further(fresh(config), bounds[name], settings=config, plan=plan))
+    rivals = [_rival(name, config, fitted, fresh, bounds.get(name, pairs), before, plan) for name in config.rivals]
 
     # Evaluate
     search = partial(in_torch, beam=config.beam, restricted=config.restricted)
@@ -189,6 +178,28 @@ def main(config: Config) -> Report:
             pivot = "" if rival.name in BOUNDS else f"{rival.name}_pivot"
             evaluation += asked(search(rival.translator), name=rival.name, pivot=pivot)
     return _report(config, (trained, *rivals), evaluation, found.tests, languages, identify, notes=notes, began=began)
+
+
+def _rival(
+    name: Rival,
+    config: Config,
+    fitted: Callable[..., Trained],
+    fresh: Callable[[Settings], Translator],
+    pairs: corpus.Bitexts,
+    before: lineage.Served | None,
+    plan: Plan,
+) -> Trained:
+    """Another system, trained with as many updates; the zero-resource one goes on from the main one for a quarter."""
+    further = partial(fitted, name, folder=config.out / "systems" / name)
+    if name == "plain":
+        own = config.plain()
+        return further(fresh(own), pairs, settings=own, plan=plan)
+    if name == "zero_resource":
+        assert plan.steps is not None
+        quarter = replace(plan, steps=max(1, plan.steps // 4))
+        return further(load(config.out), pairs, settings=config, plan=quarter, back_translate=0.5)
+    lineage.save(lineage.served(pairs, before=before), config.out / "systems" / name)
+    return further(fresh(config), pairs, settings=config, plan=plan)
 
 
 def _check(config: Config) -> None:

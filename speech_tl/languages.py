@@ -7,7 +7,6 @@ random head distorts what was learned). A model from scratch stands beside.
 """
 
 import copy
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,6 +29,7 @@ from speech_tl.training.run import Terms
 from speech_tl.training.seeding import seed_everything
 from speech_tl.transfer import layers
 from speech_tl.transfer.conservative import clone, l2_sp, output_kl, weights
+from speech_tl.transfer.replay import shares, updates
 
 Method = Literal[
     "scratch",
@@ -88,14 +88,16 @@ def learn(
     plan: Plan,
     folder: Path,
     seed: int,
-    replay: Mapping[str, Language] | None = None,
+    old: Mapping[str, Language] | None = None,
+    replay: float = 0.0,
     resume: bool = False,
 ) -> Learned:
     """A copy of `model` that knows `language` too, or better; the best of its validations. `model` stays as it is.
 
     Args:
-        plan: of all updates, with its number of steps; a new head's warm-up is part of them.
-        replay: recordings of other languages to go on training with, each drawn as often as the new one.
+        plan: of the updates on the language, with their number; a new head's warm-up is part of them.
+        old: recordings of other languages to go on training with.
+        replay: their share of the updates, each as often as the others; these updates come on top of the plan's.
 
     Raises:
         InputError: a method that there is not, or a progressive column for a language that the model knows.
@@ -134,14 +136,15 @@ def learn(
         )
     if method == "head":
         return warmed
+    again = old if old and replay else {}
     learned = fitted(
         method,
         warmed.model,
-        {code: language, **(replay or {})},
-        settings=replace(settings, temperature=math.inf),  # the new language is drawn as often as each old one
-        plan=replace(plan, steps=total - warm, minutes=None, epochs=None),
+        {code: language, **again},
+        settings=replace(settings, shares=shares(code, again, replay) if again else None),
+        plan=replace(plan, steps=updates(total - warm, replay if again else 0), minutes=None, epochs=None),
         folder=folder,
-        rates=_freed(warmed.model, language, WAYS[method], old=replay or ()),
+        rates=_freed(warmed.model, language, WAYS[method], old=again),
         penalties=_stay(model, warmed.model, but=code) if WAYS[method].conservative else None,
     )
     return replace(learned, cpu_seconds=warmed.cpu_seconds + learned.cpu_seconds)

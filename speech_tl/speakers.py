@@ -30,6 +30,7 @@ from speech_tl.training.loop import Plan, fit
 from speech_tl.training.seeding import Streams, seed_everything
 from speech_tl.transfer import layers
 from speech_tl.transfer.conservative import clone, l2_sp, output_kl, weights
+from speech_tl.transfer.replay import shares, updates
 
 Method = Literal[
     "unadapted",
@@ -106,7 +107,8 @@ def adapt(
     *,
     method: Method,
     folder: Path,
-    replay: Examples | None = None,
+    old: Examples | None = None,
+    replay: float = 0.5,
     steps: int = STEPS,
     seed: int = 0,
     facts: Mapping[str, Any] | None = None,
@@ -117,8 +119,8 @@ def adapt(
     Args:
         enrolment: a speaker's clips with their targets, in one of the model's languages.
         folder: for the state and the log of the training.
-        replay: other voices' clips, of the same language (Rebuffi et al., 2017, for rehearsal); there are twice as many
-            updates then, and each is on one or the other by the toss of a coin.
+        old: other voices' clips, of the same language, to go on training with.
+        replay: their share of the updates, which come on top of `steps`.
         steps: updates on the enrolment; fixed, since nobody may choose them on the speaker who is tested.
         facts: goes into the changes, beside the method, the seconds, the number of trained weights and what it took.
 
@@ -151,12 +153,12 @@ def adapt(
         layers.train_only(own, groups, chosen)
     held = layers.frozen(own)
     said["trained_parameters"] = sum(weight.numel() for weight in own.parameters() if weight.requires_grad)
-    streams, updates = Streams(seed), 2 * steps if replay else steps
+    streams, total = Streams(seed), updates(steps, replay if old else 0)
     history = fit(
         own,
-        _batches(enrolment, replay, streams),
+        _batches(enrolment, old, replay, streams),
         _terms(model, own, rho=rho(seconds)) if way.conservative else _ctc,
-        plan=Plan(steps=updates, peak_rate=way.rate, warmup_steps=5, weight_decay=0.0, validate_every=updates),
+        plan=Plan(steps=total, peak_rate=way.rate, warmup_steps=5, weight_decay=0.0, validate_every=total),
         out=folder,
         streams=streams,
         rates=layers.rates(own, groups, layers.discriminative(reversed(chosen), decay=way.decay)),
@@ -192,10 +194,17 @@ def best_warp(model: MultilingualCTC, enrolment: Examples, *, least: float = 0.8
     return min(scores, key=lambda warp: scores[warp])
 
 
-def _batches(enrolment: Examples, replay: Examples | None, streams: Streams) -> SpeechBatches:
-    """Of the voice, and as often of the others where there are some."""
-    examples = {"enrolment": enrolment, **({"replay": replay} if replay else {})}
-    return shuffled(examples, seconds=60, clips=16, temperature=inf, generator=streams.generator("batches"))
+def _batches(enrolment: Examples, old: Examples | None, replay: float, streams: Streams) -> SpeechBatches:
+    """Of the voice, and of the others where there are some."""
+    examples = {"enrolment": enrolment, **({"replay": old} if old else {})}
+    return shuffled(
+        examples,
+        seconds=60,
+        clips=16,
+        temperature=inf,
+        generator=streams.generator("batches"),
+        shares=shares("enrolment", ["replay"], replay) if old else None,
+    )
 
 
 def _ctc(model: MultilingualCTC, batch: SpeechBatch, _progress: float) -> dict[str, Tensor]:

@@ -61,6 +61,8 @@ class Settings:
     augment_after: float = 0.1
     """Share of the updates before which clips stay as recorded."""
     temperature: float = 2.0
+    shares: Mapping[str, float] | None = None
+    """Language -> how much of the draws it has, in the place of what temperature says."""
     batch_seconds: float = 32.0
     """Padded seconds of audio in a batch."""
     batch_clips: int = 16
@@ -236,6 +238,7 @@ def mixed_batches(
         temperature=settings.temperature,
         generator=generator,
         draws=draws,
+        shares=settings.shares,
     )
 
 

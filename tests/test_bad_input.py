@@ -338,7 +338,7 @@ def widen(folder: Path) -> None:
 SPEAKERS = [
     Bad("a voice that speaks one language", ADAPT + " --speakers aa1 --seconds 1 --carry bb", "--carry bb: nothing of aa1 that is new to the checkpoint; name others", late=True),
     Bad("a voice carried nowhere", ADAPT + " --speakers aa1 --seconds 1 --carry aa", "--carry aa is the language they enrol in: expected another one", late=True),
-    Bad("replay of no voices", ADAPT + " --replay", "--replay goes on with other voices' recordings: name them with --source"),
+    Bad("replay of no voices", ADAPT + " --replay 0.5", "--replay goes on with other voices' recordings: name them with --source"),
     Bad("a method that there is not", ADAPT + " --methods lhucc", "lhucc"),
     Bad("no checkpoint for a voice", ADAPT.replace("--checkpoint run", "--checkpoint"), "--checkpoint names none: expected at least one"),
     Bad("no method for a voice", ADAPT + " --methods", "--methods names none: expected at least one"),
@@ -552,7 +552,8 @@ LANGUAGES = [
     Bad("a single update", LEARN + " --steps 1", "--steps 1: expected 2 or more, some of which warm up a new head"),
     Bad("minutes and speakers", LEARN + " --train-minutes 1 --train-speakers 2", "--train-minutes and --train-speakers are two ways to say how much"),
     Bad("more speakers than there are", LEARN + " --train-speakers 9", "9", lambda folder: relabel(folder, bb="cc")),
-    Bad("replay of nothing", LEARN + " --replay", "--replay goes on with the other languages' recordings: name them with --source"),
+    Bad("nothing but replay", LEARN + " --replay 1 --source x", r"--replay 1: expected a share of the updates, 0 \(none\) to below 1"),
+    Bad("replay of nothing", LEARN + " --replay 0.5", "--replay goes on with the other languages' recordings: name them with --source"),
     Bad("phones for a checkpoint without", LEARN + " --phones cc=ipa", "--phones cc=ipa: run was trained without phones"),
     Bad("a source that the checkpoint does not know", LEARN + " --source corpus", "corpus hold no language but the one to learn that the checkpoint knows", lambda folder: relabel(folder, aa="cc", bb="dd")),
     Bad("a source of a run without its division", LEARN + " --source corpus", "no splits.json beside run: without it nobody knows what it was trained on", lambda folder: (relabel(folder, bb="cc"), remove("run/splits.json", "run/checkpoint/splits.json")(folder))[1]),

@@ -238,6 +238,7 @@ def shuffled(
     temperature: float,
     generator: torch.Generator,
     draws: int = 1,
+    shares: Mapping[str, float] | None = None,
 ) -> SpeechBatches:
     """Endless batches of clips that are about as long as each other, in a random order.
 
@@ -246,6 +247,7 @@ def shuffled(
         clips: in a batch, at most.
         temperature: languages are drawn in proportion to size^(1/temperature).
         draws: as `SpeechBatches` takes it; a clip may be longer than one draw, but not than a batch.
+        shares: language -> how much of the draws it has, in the place of what temperature says.
 
     Raises:
         InputError: a clip is longer than a whole batch.
@@ -266,6 +268,7 @@ def shuffled(
         max_items=clips // draws,
         temperature=temperature,
         generator=generator,
+        shares=shares,
     )
     return SpeechBatches(examples, order, draws=draws)
 

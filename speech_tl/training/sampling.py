@@ -33,6 +33,8 @@ class GroupBatches(Iterator[tuple[str, tuple[int, ...]]]):
     max_items. Every group walks its own epochs: all its items once, in batches of similar length, in random
     order. The first batch of all holds the longest item and those next to it in length: if memory is too
     small, it fails at once.
+
+    shares: how much of the draws each group has, in the place of what temperature and sizes say.
     """
 
     def __init__(
@@ -43,13 +45,16 @@ class GroupBatches(Iterator[tuple[str, tuple[int, ...]]]):
         max_items: int,
         temperature: float,
         generator: torch.Generator,
+        shares: Mapping[str, float] | None = None,
     ) -> None:
         check(lengths, max_total=max_total, max_items=max_items, temperature=temperature)
         self.lengths = {group: tuple(int(length) for length in lengths[group]) for group in lengths}
         self.max_total, self.max_items = max_total, max_items
         self.generator = generator
-        self.probabilities = temperature_probabilities(
-            [len(items) for items in self.lengths.values()], temperature=temperature
+        self.probabilities = (
+            torch.tensor([shares[group] for group in self.lengths], dtype=torch.float64)
+            if shares
+            else temperature_probabilities(list(map(len, self.lengths.values())), temperature=temperature)
         )
         self.longest_group = max(self.lengths, key=lambda group: max(self.lengths[group]))
         self.walks = {group: Walk(seed=self._draw_seed()) for group in self.lengths}

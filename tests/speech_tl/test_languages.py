@@ -96,7 +96,8 @@ def test_replay_goes_on_with_the_old_languages(
 ) -> None:
     found = languages.learn(
         model, data["it"], method="full", settings=SETTINGS, plan=PLAN, folder=tmp_path, seed=0,
-        replay={"fi": data["fi"]},
+        old={"fi": data["fi"]},
+        replay=0.5,
     )  # fmt: skip
     assert not found.model.state_dict()["heads.fi.weight"].equal(model.state_dict()["heads.fi.weight"])
 

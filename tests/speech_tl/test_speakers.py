@@ -126,7 +126,7 @@ def test_other_voices_are_gone_on_with(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Examples, "batch", watched)
         with_them, _ = speakers.adapt(
-            model, enrolment, method="full", folder=tmp_path / "b", replay=others, steps=20, device="cpu"
+            model, enrolment, method="full", folder=tmp_path / "b", old=others, steps=20, device="cpu"
         )
     without, _ = speakers.adapt(model, enrolment, method="full", folder=tmp_path / "a", steps=20, device="cpu")
     assert len(seen) == 40 and 10 < seen.count(len(others.clips)) < 30

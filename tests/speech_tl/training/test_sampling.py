@@ -30,6 +30,14 @@ def test_temperature_by_hand() -> None:
     assert temperature_probabilities([5000, 1], temperature=0.001).tolist() == [1, 0], "not beyond any number"
 
 
+def test_shares_stand_in_the_place_of_the_temperature() -> None:
+    generator = torch.Generator().manual_seed(0)
+    shares = {"uk": 0.0, "bn": 0.25, "fa": 0.75}
+    stream = GroupBatches(LENGTHS, max_total=30, max_items=4, temperature=1, generator=generator, shares=shares)
+    drawn = Counter(next(stream)[0] for _ in range(4000))
+    assert drawn["fa"] / 4000 == pytest.approx(3 / 4, abs=0.04) and not drawn["uk"]
+
+
 def test_groups_are_drawn_as_often_as_said() -> None:
     """n = 11, 3, 2 at T = 1; five standard errors of a share of 4000 draws are below 0.04."""
     stream = batches(temperature=1.0)
