@@ -125,6 +125,9 @@ def main(config: Config) -> Report:
 def _problem(config: Config) -> tuple[Problem, tuple[str, ...]]:
     """Examples, what their classes are like, and the classes that the tables say are unseen."""
     if (config.data / "labels.npz").is_file():
+        of_pictures = ("attributes", "names", "size", "encoder")
+        if useless := [f"--{name}" for name in of_pictures if getattr(config, name) != getattr(Config, name)]:
+            raise InputError(f"{config.data} is a folder of feature tables: leave out {' '.join(useless)}, of pictures")
         found = feature_tables.read(config.data)
         return Problem(found.table, found.attributes, found.words, standardised), found.unseen
     if config.attributes is None or config.unseen is None:

@@ -54,7 +54,11 @@ GRID: Mapping[Method, tuple[Setting, ...]] = {
     ),
     "attribute_softmax": (*map(Setting, (1e-3, 3e-4, 3e-3)), Setting(1e-3, passes=3), Setting(3e-4, passes=3)),
     "word_vectors": (Setting(1e-3), Setting(3e-4), Setting(1e-3, passes=3)),
-    "conse": (*(Setting(1e-3, best=best) for best in (10, 3, 1)), Setting(3e-4), Setting(3e-3)),
+    "conse": (
+        *(Setting(1e-3, best=best) for best in (10, 3, 1)),
+        *map(Setting, (3e-4, 3e-3)),
+        *(Setting(1e-3, best=best, passes=3) for best in (10, 3)),
+    ),
 }
 
 Body = Callable[[Labelled, int], nn.Module]

@@ -169,5 +169,8 @@ def _words(root: Path, attributes: Signatures) -> Signatures | None:
     if not files:
         return None
     arrays = list(_arrays(files[0]).values())
-    vectors = next((each for each in arrays if each.ndim == 2), np.zeros((0, 0))).astype(np.float32)
+    vectors = next((each for each in arrays if each.ndim == 2 and each.dtype.kind in "fiu"), np.zeros((0, 0)))
+    if len(vectors) != len(attributes.classes):
+        raise InputError(f"{files[0]} is no table of numbers with {len(attributes.classes)} rows, one for each class")
+    vectors = vectors.astype(np.float32)
     return Signatures(attributes.classes, tuple(f"dimension {at}" for at in range(vectors.shape[1])), vectors)

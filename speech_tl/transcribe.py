@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
+from math import inf
 from pathlib import Path
 from typing import Literal
 
@@ -67,6 +68,9 @@ class Config:
     """Of its logarithms against the sounds'."""
     word_score: float = 0.0
     """Nats for each of many words; below 0 for fewer and longer ones."""
+    handicap: float | None = None
+    """Nats a frame by which words that were trained on are lowered, which fit better than others; the checkpoint's own
+    if none. The larger the lexicon, the more of them it costs."""
     least: float = 0.0
     """Confidence (%) below which a word of the lexicon is not believed and written as "?"."""
     false_rejections: float | None = None
@@ -230,12 +234,15 @@ def _lookup(config: Config, model: MultilingualCTC) -> Lookup | None:
         if config.lm or config.words == "many":
             flag = "--lm" if config.lm else "--words many"
             raise InputError(f"{flag} is for the words of a lexicon: say with --lexicon how these are pronounced")
-        if config.least or config.false_rejections is not None or config.word_score or config.lm_weight != 1:
-            flags = "--least, --false-rejections, --word-score and --lm-weight"
+        given = (config.handicap, config.false_rejections, config.least or None, config.word_score or None)
+        if any(each is not None for each in given) or config.lm_weight != 1:
+            flags = "--handicap, --least, --false-rejections, --word-score and --lm-weight"
             raise InputError(f"{flags} choose among a lexicon's words: add --lexicon")
         return None
     if config.lm and config.words == "one":
         raise InputError("--lm weighs words after others, and between two pauses is one: add --words many")
+    if config.handicap is not None and (config.words == "many" or not 0 <= config.handicap < inf):
+        raise InputError(f"--handicap {config.handicap:g}: expected 0 or more nats a frame, and --words one")
     if config.word_score and config.words == "one":
         raise InputError(f"--word-score {config.word_score:g} is for each of many words: add --words many")
     if config.lm_weight != 1 and not config.lm:
@@ -266,7 +273,7 @@ def _lookup(config: Config, model: MultilingualCTC) -> Lookup | None:
             tree,
             doubted=doubted(lexicon, stands_for, units),
             known=known,
-            handicap=model.config.handicap,
+            handicap=model.config.handicap if config.handicap is None else config.handicap,
         )
     lm = language_model(config.lm, tree) if config.lm else None
     return many_words(Network(tree, lm, config.lm_weight, config.word_score))

@@ -205,6 +205,9 @@ def solve(
         for name in unseen:
             _check_shots(name, problem.data.labels.count(name), max(shots, default=0))
     parts = divide(problem.data.labels, unseen, seed=seed)
+    if not parts.unseen or not parts.seen_test:
+        kind = "unseen classes" if not parts.unseen else "seen classes, all but one of each to train on,"
+        raise InputError(f"no example of {kind} is there to test on: give more, or other unseen classes")
     train, seen_test, test = (problem.data.take(part) for part in (parts.train, parts.seen_test, parts.unseen))
     fitted = partial(
         learn,

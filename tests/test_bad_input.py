@@ -350,7 +350,8 @@ SPEAKERS = [
     Bad("seconds without end", ADAPT + " --seconds inf", "--seconds inf: expected numbers above 0"),
     Bad("seconds that are no number", ADAPT + " --seconds nan", "--seconds nan: expected numbers above 0"),
     Bad("pseudo-labels of nobody", ADAPT + " --pseudo-labels 99.99", r"nobody is transcribed with a confidence of 99.99 %: lower --pseudo-labels", late=True),
-    Bad("confidence without a lexicon", TRANSCRIBE + " --least 40 noise.wav", "--least, --false-rejections, --word-score and --lm-weight choose among a lexicon's words: add --lexicon"),
+    Bad("handicap below 0", TRANSCRIBE + " --lexicon words.tsv --handicap -1 noise.wav", "--handicap -1: expected 0 or more nats a frame, and --words one", file("words.tsv", "a\ta\n")),
+    Bad("confidence without a lexicon", TRANSCRIBE + " --least 40 noise.wav", "--handicap, --least, --false-rejections, --word-score and --lm-weight choose among a lexicon's words: add --lexicon"),
     Bad("no voice but those of the training", ADAPT, "the checkpoint was trained on every speaker there; name some with --speakers", lambda folder: rewrite(folder, [line for line in rows(folder) if line[3] != "aa3"])),
     Bad("an unknown speaker", ADAPT + " --speakers aa7", r"unknown speaker 'aa7' in corpus; did you mean 'aa\d'\? known: aa1, aa2, aa3"),
     Bad("a language that the checkpoint has not", ADAPT.replace("--language aa", "--language cc"), "unknown language 'cc' in this checkpoint; .*known: aa, bb"),
@@ -412,6 +413,7 @@ def animals(table: str = COLOURS, name: str = "table.tsv") -> Spoil:
 
 DESCRIBED = [
     Bad("animals without a description", ANIMALS.replace("--attributes table.tsv ", ""), "pictures need --attributes and --unseen", animals()),
+    Bad("flags of pictures", "recipes.image_attributes --data tables --encoder resnet --size 7 --tiny --device cpu --out animals", "tables is a folder of feature tables: leave out --size --encoder, of pictures", file("tables/labels.npz")),
     Bad("no table of attributes", ANIMALS, r"no attributes\.tsv in table\.tsv, nor classes\.txt of Animals", animals(name="other.tsv")),
     Bad("an attribute row of the wrong length", ANIMALS, r"table\.tsv, line 3: 1 values for 'dog'; expected 2", animals(COLOURS.replace("dog\t0\t1", "dog\t0"))),
     Bad("an attribute that is no number", ANIMALS, r"table\.tsv, line 2: could not convert string to float: 'red'; expected numbers", animals(COLOURS.replace("cat\t1", "cat\tred"))),

@@ -1,5 +1,5 @@
-"""From CTC log-probabilities to symbols: greedy and prefix beam search, the texts of a closed list, and forced
-alignment of known symbols.
+"""From CTC log-probabilities to symbols: greedy search, the texts of a closed list, and forced alignment of known
+symbols.
 
 CTC sums over all frame paths that collapse to a labelling, repeats merged first and blanks removed second
 (Graves et al. 2006, Connectionist temporal classification). Unit 0 is the blank. Frames beyond an item's
@@ -7,7 +7,6 @@ length are never looked at.
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -57,46 +56,6 @@ def of_list(log_probs: Tensor, lengths: Tensor, texts: Sequence[Sequence[int]]) 
         reduction="none",
     )
     return -losses.view(len(log_probs), each)
-
-
-def beam(log_probs: Tensor, lengths: Tensor, *, width: int = 16) -> list[list[tuple[list[int], float]]]:
-    """Up to `width` labellings of each item, best first, with their log-probabilities.
-
-    Prefix search: paths that collapse to the same prefix are summed, which greedy search does not do (Graves
-    2012, section 7.5; Hannun et al. 2014, First-pass large vocabulary continuous speech recognition,
-    algorithm 1).
-    """
-    values, frames = log_probs.detach().double().cpu(), lengths.tolist()
-    return [_beam(values[b, : frames[b]], width) for b in range(len(frames))]
-
-
-def _beam(log_probs: Tensor, width: int) -> list[tuple[list[int], float]]:
-    """A prefix keeps two scores: of the paths ending in a blank, and of those ending in its last symbol."""
-    beams: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, -math.inf)}
-    for frame in log_probs:
-        row = frame.tolist()
-        likely = frame.topk(min(width + 1, len(row))).indices.tolist()  # bounds the work per frame
-        grown: dict[tuple[int, ...], tuple[float, float]] = defaultdict(lambda: (-math.inf, -math.inf))
-        for prefix, (blank, symbol) in beams.items():
-            both, last = _add(blank, symbol), prefix[-1] if prefix else BLANK
-            stay_blank, stay_symbol = grown[prefix]
-            repeat = symbol + row[last] if prefix else -math.inf
-            grown[prefix] = (_add(stay_blank, both + row[BLANK]), _add(stay_symbol, repeat))
-            for unit in likely:
-                if unit != BLANK:
-                    longer = (*prefix, unit)
-                    ends_blank, ends_symbol = grown[longer]
-                    source = blank if unit == last else both  # a doubled symbol needs a blank between
-                    grown[longer] = (ends_blank, _add(ends_symbol, source + row[unit]))
-        beams = dict(sorted(grown.items(), key=lambda item: -_add(*item[1]))[:width])
-    totals = [(list(prefix), _add(*scores)) for prefix, scores in beams.items()]
-    return [(prefix, total) for prefix, total in totals if total > -math.inf]
-
-
-def _add(a: float, b: float) -> float:
-    """log(exp a + exp b)."""
-    high, low = max(a, b), min(a, b)
-    return high if low == -math.inf else high + math.log1p(math.exp(low - high))
 
 
 def align(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> list[list[Span]]:

@@ -17,7 +17,7 @@ from speech_tl.phonology.lexicon import PrefixTree
 BEAM = 15.0
 """Nats below the best prefix from which others are dropped."""
 DOUBT = 5.0
-"""Nats that a word loses where one phone of it stands for another (chosen on validation speakers, recipes/LOG.md)."""
+"""Nats that a word loses where one phone of it stands for another; chosen as `phonology.spelling.FEW` was."""
 
 
 @dataclass(frozen=True)

@@ -115,10 +115,12 @@ class Coverage:
     """Phones outside the inventory with what stands for them, and how often they occur; the most frequent first."""
 
     def __str__(self) -> str:
-        lost = f"{len(self.missing)} of {self.words} words have no entry" + (": " if self.missing else "")
+        lost = (
+            f"{len(self.missing)} of {self.words} words have no entry: {_some(self.missing)}; " if self.missing else ""
+        )
         used = [f"[{x.phone}]×{n} as [{x.nearest}] ({x.distance:.2f})" for x, n in self.replaced]
         heard = f"{len(used)} phones are outside the inventory" + (": " if used else "")
-        return f"{lost}{_some(self.missing)}; {heard}{_some(used)}"
+        return f"{lost}{heard}{_some(used)}"
 
 
 def _some(names: Sequence[str], most: int = 8) -> str:

@@ -80,8 +80,11 @@ class Lexicon:
         return Lexicon(merged)
 
 
-def arpabet_to_ipa(phones: Sequence[str]) -> str:
+def arpabet_to_ipa(phones: Sequence[str], *, where: str = "") -> str:
     """`["AH0", "D", "AE1", "M"]` -> `ə d æ m`.
+
+    Args:
+        where: file and row, for messages.
 
     Raises:
         InputError: a phone that CMUdict does not have.
@@ -93,7 +96,8 @@ def arpabet_to_ipa(phones: Sequence[str]) -> str:
             continue
         plain = phone.rstrip("012")
         if plain not in ARPABET:
-            raise InputError(f"{phone!r} is no phone of ARPABET; expected CMUdict's, such as AH0 or TH")
+            place = f" in {where}" if where else ""
+            raise InputError(f"{phone!r}{place} is no phone of ARPABET; expected CMUdict's, such as AH0 or TH")
         found.append(ARPABET[plain])
     return " ".join(found)
 
@@ -130,18 +134,21 @@ def read(path: str | Path, *, normalise: Callable[[str], str] = str, spell: Spel
     strange: list[InputError] = []
     again = 0
 
-    def spelled(ipa: str, where: str) -> str:
+    def spelled(said: str | Sequence[str], where: str) -> str:
         try:
-            return spell(ipa, where=where)
+            signs = spell(said if isinstance(said, str) else arpabet_to_ipa(said, where=where), where=where)
+            if not signs:
+                raise InputError(f"{where}: no pronunciation")
         except InputError as error:
             strange.append(error)
             return ""
+        return signs
 
     for number, line in lines:
         where = f"{path}, line {number}"
         if cmudict:
             word, *phones = line.split("#")[0].split()
-            said = [spelled(arpabet_to_ipa(phones), where)]
+            said = [spelled(phones, where)]
             word = re.sub(r"\(\d+\)$", "", word)  # a variant is `word(2)`
         else:
             columns = line.split("\t")
@@ -149,9 +156,11 @@ def read(path: str | Path, *, normalise: Callable[[str], str] = str, spell: Spel
                 raise InputError(f"{where}: {len(columns)} columns; expected a word, a tab, its IPA")
             word = columns[0]
             said = [spelled(each, where) for each in _transcriptions(columns[1], where)]
-            if not columns[1].strip():
-                strange.append(InputError(f"{where}: {word!r} has no pronunciation"))
-        own = found.setdefault(unicodedata.normalize("NFC", normalise(word)), [])
+        word = unicodedata.normalize("NFC", normalise(word))
+        if not word:
+            strange.append(InputError(f"{where}: no word"))
+            continue
+        own = found.setdefault(word, [])
         said = [each for each in said if each]
         again += bool(said) and {*said} <= {*own}
         own += said
@@ -170,7 +179,8 @@ def _is_arpabet(tokens: Sequence[str]) -> bool:
 
 def _transcriptions(column: str, where: str) -> list[str]:
     """`/a/, /b/` and `a ~ b` -> both; `a` -> itself."""
-    if _is_arpabet(column.split()) and any(symbol in "012" for symbol in column):
+    phones = [token.rstrip("012").upper() for token in column.split()]
+    if any(symbol in "012" for symbol in column) and all(phone in ARPABET for phone in phones):
         raise InputError(f"{where}: {column!r} is ARPABET, and IPA was expected; CMUdict has no tabs")
     slashed = re.findall(r"/([^/]*)/", column)
     return slashed or re.split(r"\s*[~;]\s*|,\s+", column)

@@ -16,7 +16,10 @@ from speech_tl.phonology.sounds import PHONES, Spell, sound_classes
 from speech_tl.phonology.units import BLANK, Units
 
 FEW = 3
-"""Words of a language that a phone must be in to be known by itself (chosen on validation speakers)."""
+"""Words of a language that a phone must be in to be known by itself.
+
+Chosen by clips of held-out words, of draws 0 to 4, that validation speakers say (recipes/LOG.md).
+"""
 
 
 def phones(ipa: str, *, tones: bool = False, where: str = "") -> str:

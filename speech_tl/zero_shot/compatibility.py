@@ -57,18 +57,18 @@ def harmonic_mean(seen: float, unseen: float) -> float:
     return 2 * seen * unseen / (seen + unseen) if seen + unseen else 0.0
 
 
-def with_examples(signature: Tensor, examples: Tensor, *, weight: float = 1.0) -> Tensor:
+def with_examples(signature: Tensor, examples: Tensor) -> Tensor:
     """One shot and few: the signature of a class, moved towards where f places k labelled examples of it.
 
-    The signature counts as `weight` examples; both sides are of length 1 first.
+    The signature counts as one example; both sides are of length 1 first.
 
     Args:
         signature: (D,).
         examples: (k, D), f(x) of each.
     """
     placed = nn.functional.normalize(examples, dim=1)
-    moved = weight * nn.functional.normalize(signature, dim=0) + placed.sum(0)
-    return moved / (weight + len(examples))
+    moved = nn.functional.normalize(signature, dim=0) + placed.sum(0)
+    return moved / (1 + len(examples))
 
 
 def class_accuracy(predicted: list[str], labels: list[str] | tuple[str, ...]) -> float:

@@ -101,6 +101,22 @@ def test_of_a_single_example_none_is_kept() -> None:
     assert (len(parts.train), len(parts.seen_test), len(parts.unseen)) == (10, 1, 10) and 20 in parts.train
 
 
+@pytest.mark.parametrize(
+    ("labels", "unseen", "said"),
+    [("aab", ["a"], "no example of seen classes"), ("aabb", [], "no example of unseen classes")],
+)
+def test_what_cannot_be_tested_is_told_before_it_is_trained(
+    labels: str, unseen: list[str], said: str, tmp_path: Path
+) -> None:
+    table = FeatureTable(np.eye(len(labels), dtype=np.float32), tuple(labels))
+    attributes = Signatures(("a", "b"), ("furry",), np.ones((2, 1), np.float32))
+    with pytest.raises(InputError, match=said):
+        solve(
+            Problem(table, attributes, None, standardised), unseen, method="dap", tune=False, shots=(),
+            plan=Plan(steps=2), folder=tmp_path, seed=0,
+        )  # fmt: skip
+
+
 def test_draws_are_balanced() -> None:
     draws = balanced(ANIMALS, 2, 8)
     assert len(draws) == 8 and all(len(set(draw)) == 2 for draw in draws)
@@ -258,7 +274,8 @@ LABELS = {"y": [0, 1, 2, 0], "train_classes": ["cat", "dog"], "test_classes": ["
         (save("shape.npz", q=np.full((4, 1), np.nan)), "no finite numbers"),
         (lambda folder: [(folder / f"{name}.npz").unlink() for name in ("shape", "colour")], "holds no features"),
         (lambda folder: (folder / "attributes.tsv").unlink(), r"no attributes\.tsv in .*, nor classes\.txt"),
-        (save("wordvec.npz", a=np.ones((2, 5))), "signatures of \\(2, 5\\): expected 3 classes"),
+        (save("wordvec.npz", a=np.ones((2, 5))), r"wordvec\.npz is no table of numbers with 3 rows"),
+        (save("wordvec.npz", a=np.full((3, 5), "red")), r"wordvec\.npz is no table of numbers with 3 rows"),
     ],
 )
 def test_folders_that_are_not_as_they_should(folder: Path, spoil: Callable[[Path], object], said: str | None) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from speech_tl.models.decoding import BLANK, align, beam, greedy, of_list
+from speech_tl.models.decoding import BLANK, align, greedy, of_list
 from speech_tl.torchaudio_shim import torchaudio
 
 A, B = 1, 2
@@ -72,33 +72,6 @@ def test_greedy_of_a_batch_is_greedy_of_each_and_ignores_padding() -> None:
     assert greedy(padded, torch.tensor(lengths)) == batch
     assert greedy(log_probs[:0], torch.tensor([], dtype=torch.long)) == []
     assert greedy(log_probs[:, :0], torch.zeros(4, dtype=torch.long)) == [[], [], [], []]
-
-
-def test_beam_sums_the_paths_that_greedy_does_not() -> None:
-    """Two frames, blank 0.6 and a 0.4: the best path is empty (0.36), the best labelling is a (0.64)."""
-    log_probs = torch.tensor([[[0.6, 0.4], [0.6, 0.4]]]).log()
-    assert greedy(log_probs, torch.tensor([2])) == [[]]
-    (best, other) = beam(log_probs, torch.tensor([2]))[0]
-    assert best[0] == [A] and math.exp(best[1]) == pytest.approx(0.64)
-    assert other[0] == [] and math.exp(other[1]) == pytest.approx(0.36)
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_beam_against_every_path_of_three_frames(seed: int) -> None:
-    log_probs = scores((1, 3, 4), seed)
-    expected = labellings(log_probs[0])
-    found = beam(log_probs, torch.tensor([3]), width=1000)[0]
-    assert {tuple(labels): score for labels, score in found} == pytest.approx(expected, abs=1e-5)
-    assert tuple(found[0][0]) == max(expected, key=lambda labels: expected[labels])
-    narrow = beam(log_probs, torch.tensor([3]), width=4)[0]
-    assert len(narrow) == 4 and narrow == sorted(narrow, key=lambda item: -item[1])
-
-
-def test_beam_ignores_padding() -> None:
-    log_probs, lengths = scores((2, 6, 4)), torch.tensor([6, 3])
-    padded = torch.nn.functional.pad(log_probs, (0, 0, 0, 5), value=3.0)
-    assert beam(padded, lengths, width=5) == beam(log_probs, lengths, width=5)
-    assert beam(log_probs[1:, :3], torch.tensor([3]), width=5)[0] == beam(log_probs, lengths, width=5)[1]
 
 
 @pytest.mark.parametrize("target", [(A,), (A, B), (A, A), (B, A, A), (A, B, A)])

@@ -45,7 +45,10 @@ def test_gzipped_and_normalised(tmp_path: Path) -> None:
         ("tere\ttere\tx\n", "line 1: 3 columns; expected a word, a tab, its IPA"),
         ("tere\ttere\nauto auto\n", "line 2: 1 columns"),
         ("adam\tAE1 D AH0 M\n", r"line 1: 'AE1 D AH0 M' is ARPABET, and IPA was expected"),
-        ("adam AE1 D AH0 M\nbad B QQ1 D\n", "'QQ1' is no phone of ARPABET"),
+        ("one\tw ah1 n\n", r"line 1: 'w ah1 n' is ARPABET, and IPA was expected"),
+        ("one\t123\n", "line 1: no pronunciation"),
+        ("\twʌn\n", "line 1: no word"),
+        ("adam AE1 D AH0 M\nbad B QQ1 D\n", r"'QQ1' in .*line 2 is no phone of ARPABET"),
         ("tere\tte%re\n", None),
         ("tere\tteɁre\n", "no IPA letter"),
     ],
@@ -69,10 +72,13 @@ def test_a_few_rows_that_cannot_be_spelled_are_left_out(tmp_path: Path, capsys: 
     file.write_text("".join([*rows, "a\tta\n", "j\t\n", "a\tka\n"]))
     assert read(file, spell=phones).entries["a"] == ("ta", "ka")
     said = capsys.readouterr().err
-    assert "1 pronunciations left out, the first: " in said and "line 11: 'j' has no pronunciation" in said
+    assert "1 pronunciations left out, the first: " in said and "line 11: no pronunciation" in said
     assert "words.tsv: 1 lines say what a line before them says" in said
     file.write_text(";;; CMUdict 0.7\nA  EY1\nA(1)  AH0\n")
     assert read(file, spell=phones).entries == {"A": ("eɪ", "ə")}
+    file.write_text("A  EY1\n" * 10 + "bad  W AX N\nnone\n" + "A  EY1\n" * 10)
+    assert read(file, spell=phones).entries == {"A": ("eɪ",)}
+    assert "2 pronunciations left out, the first: 'AX' in" in capsys.readouterr().err
     file.write_text("".join([*rows[:8], "да\tда\n", "нет\tнет\n"]))
     with pytest.raises(InputError, match=r"'д' \(U\+0434\) in 'да' in .*line 9 is no IPA"):
         read(file, spell=phones)
