@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speech_tl import flags, students
-from speech_tl.data import splits
 from speech_tl.data.preparation import Language, prepare
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
@@ -31,7 +30,6 @@ from speech_tl.report import Report, finish
 from speech_tl.results import CAPTIONS, tables
 from speech_tl.students import Method
 from speech_tl.systems import TOLD_APART, Settings, System, learn_to_tell_languages, variation
-from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
 
@@ -93,8 +91,7 @@ def main(config: Config) -> Report:
     print("\n".join(language.description for language in data.values()), file=sys.stderr)
 
     # Transfer and train
-    if configuration.begin(config, config.out, resume=config.resume, free=("methods",)):
-        splits.save({code: language.split for code, language in data.items()}, config.out / ctc.SPLITS)
+    flags.begin(config, config.out, data, resume=config.resume, free=("methods",))
     systems = {method: _learned(config, teacher, data, method) for method in config.methods}
 
     # Evaluate

@@ -46,7 +46,6 @@ from speech_tl.phonology.units import Units
 from speech_tl.report import Report, finish
 from speech_tl.speech_domains import SpeechShift
 from speech_tl.systems import Settings, fit_short_clips, variation
-from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
 
@@ -114,11 +113,10 @@ def main(config: Config) -> Report:
     first, steps = (8, 8) if config.tiny else (config.source_steps, config.steps)
     start = Plan(steps=first, peak_rate=config.peak_rate, validate_every=first)
     plan = Plan(steps=steps, peak_rate=config.method_rate, validate_every=max(1, steps // 5))
-    if configuration.begin(config, config.out, resume=config.resume, free=("methods",)):
+    flags.begin(config, config.out, {source.code: source}, resume=config.resume, free=("methods",))
+    if config.shift == "recordings":  # else both sides are of one division
         file = config.out / ctc.SPLITS
-        splits.save({source.code: source.split}, file)
-        if config.shift == "recordings":  # else both sides are of one division
-            splits.save({target.code: target.split}, file, beside=file)
+        splits.save({target.code: target.split}, file, beside=file)
     found = study(
         [SpeechShift(config.shift, source, each, settings, _said(source, each)) for each in targets],
         config.methods,

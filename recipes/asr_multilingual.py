@@ -34,15 +34,12 @@ from pathlib import Path
 
 from speech_tl import figures, flags
 from speech_tl.baselines import mfcc_ridge
-from speech_tl.data import splits
 from speech_tl.data.preparation import Language
 from speech_tl.device import chosen
 from speech_tl.errors import unknown_name
-from speech_tl.models.ctc import SPLITS
 from speech_tl.report import Report, finish
 from speech_tl.results import CAPTIONS, Evaluation, tables
 from speech_tl.systems import TOLD_APART, System, learn_to_tell_languages, train, train_alone, union_of, untrained
-from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.sampling import temperature_probabilities
 
@@ -86,8 +83,7 @@ def main(config: Config) -> Report:
 
     # Train
     plan = flags.plan(config)
-    if configuration.begin(config, config.out, resume=config.resume, free=("monolingual", "union")):
-        splits.save({code: language.split for code, language in data.items()}, config.out / SPLITS)
+    flags.begin(config, config.out, data, resume=config.resume, free=("monolingual", "union"))
     fitted = partial(train, data=data, settings=settings, seed=config.seed, resume=config.resume)
     shared = fitted("shared_heads", model, plan=plan, folder=config.out)
     plan = replace(plan, minutes=None, epochs=None, steps=shared.history.steps)

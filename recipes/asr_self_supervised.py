@@ -25,16 +25,13 @@ from typing import Literal, get_args
 import torch
 
 from speech_tl import figures, flags
-from speech_tl.data import splits
 from speech_tl.data.preparation import Language
 from speech_tl.device import chosen
 from speech_tl.errors import InputError
-from speech_tl.models.ctc import SPLITS
 from speech_tl.pretraining import MaskedPrediction, Pretrained, few_labels, pretrain, wordless_batches
 from speech_tl.report import Report, finish
 from speech_tl.results import CAPTIONS, tables
 from speech_tl.systems import System, train, untrained
-from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 
 Control = Literal["scratch_longer", "labelled_audio"]
@@ -89,8 +86,7 @@ def main(config: Config) -> Report:
 
     # Transfer and train
     plan = flags.plan(config)
-    if configuration.begin(config, config.out, resume=config.resume, free=("controls",)):
-        splits.save({code: whole.split}, config.out / SPLITS)
+    flags.begin(config, config.out, {code: whole}, resume=config.resume, free=("controls",))
     fitted = partial(train, data=data, settings=settings, seed=config.seed, resume=config.resume)
     systems = {"scratch": fitted("scratch", fresh(), plan=plan, folder=config.out / "scratch")}
     steps, more = systems["scratch"].history.steps, 8 if config.tiny else config.pretraining_steps

@@ -31,20 +31,18 @@ from math import inf
 from pathlib import Path
 
 from speech_tl import files, flags, rejection, unseen_words
-from speech_tl.data import splits
 from speech_tl.data.clips import Clips
 from speech_tl.data.preparation import Language
 from speech_tl.data.pronunciations import pronunciations
 from speech_tl.device import chosen, leads
 from speech_tl.errors import InputError, unknown_name
 from speech_tl.held_out_words import HeldOut, distractors, drawn, never_heard
-from speech_tl.models.ctc import SPLITS, MultilingualCTC, save
+from speech_tl.models.ctc import MultilingualCTC, save
 from speech_tl.models.ctc_config import PHONE_HEAD
 from speech_tl.phonology.lexicon import Lexicon, read
 from speech_tl.phonology.spelling import phones
 from speech_tl.report import Report, finish
 from speech_tl.systems import train, untrained
-from speech_tl.training import config as configuration
 from speech_tl.training.config import command
 from speech_tl.training.loop import Plan
 
@@ -104,11 +102,9 @@ def main(config: Config) -> Report:
 
     # Model and train
     plan = flags.plan(config)
-    if configuration.begin(config, config.out, resume=config.resume, free=SEARCHED):
-        splits.save({code: data[code].split for code in words.languages}, config.out / SPLITS)
-        files.write(config.out / HELD_OUT, json.dumps(_sorted(words), ensure_ascii=False, indent=1) + "\n")
-    else:
-        _check_same(words, config.out / HELD_OUT)
+    known = {code: data[code] for code in words.languages}
+    fresh = flags.begin(config, config.out, known, resume=config.resume, free=SEARCHED)
+    _keep(words, config.out / HELD_OUT, fresh=fresh)
     handicap = _handicap(config, words, plan) if config.handicap is None else config.handicap
     model = _trained(config, words, plan, config.out, handicap=handicap)
     _know_how_sure(model, words, config.out, handicap=handicap)
@@ -268,16 +264,12 @@ def _trained(config: Config, words: HeldOut, plan: Plan, folder: Path, *, handic
     ).model
 
 
-def _sorted(words: HeldOut) -> dict[str, list[str]]:
-    """Language -> what is held out of it."""
-    return {code: sorted(own) for code, own in words.words.items()}
-
-
-def _check_same(words: HeldOut, file: Path) -> None:
-    """The words held out are those that this run began with."""
-    now = _sorted(words)
-    before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else now
-    if before != now:
+def _keep(words: HeldOut, file: Path, *, fresh: bool) -> None:
+    """Writes down which words are held out; of a run that goes on, they are those that it began with."""
+    now = {code: sorted(own) for code, own in words.words.items()}
+    if fresh or not file.exists():
+        files.write(file, json.dumps(now, ensure_ascii=False, indent=1) + "\n")
+    elif (before := json.loads(file.read_text(encoding="utf-8"))) != now:
         code = next(code for code in now if before.get(code) != now[code])
         raise InputError(
             f"--resume: {file.parent} was begun with other words of {code} held out "

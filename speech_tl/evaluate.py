@@ -40,6 +40,10 @@ from speech_tl.training.config import command
 __all__ = ["Config", "Evaluation", "Result", "compare", "division_of", "evaluate", "main", "splits_of"]
 
 
+LONGEST = 120.0
+"""Seconds of a clip that is heard whole; attention takes memory that grows with their square."""
+
+
 class Waveforms(Protocol):
     """What `Clips` gives: the samples (N,) of utterance i at the rate of its language's head."""
 
@@ -54,6 +58,9 @@ def evaluate(
     `clips[i]` is the audio of `utterances[i]` at `model.sample_rate` of its language. Clips of like length
     share a batch of at most `batch_seconds` with its padding, the longest first. The model's mode is
     restored.
+
+    Raises:
+        InputError: a language that the model does not know, or a clip of more than `LONGEST` seconds.
     """
     samples = [len(clips[i]) for i in range(len(utterances))]
     results: dict[int, Result] = {}
@@ -64,7 +71,10 @@ def evaluate(
             for language, indices in grouped(range(len(utterances)), lambda i: utterances[i].language).items():
                 if language not in model.languages:
                     raise unknown_name("language", language, model.languages, where=utterances[indices[0]].key)
-                limit = int(batch_seconds * model.sample_rate(language))
+                rate = model.sample_rate(language)
+                for i in indices:
+                    check_heard_whole(utterances[i], samples[i] / rate)
+                limit = int(batch_seconds * rate)
                 for batch in _batches(indices, samples, limit=limit):
                     texts, frames = _transcribe(model, [clips[i] for i in batch], language)
                     for i, written, length in zip(batch, texts, frames, strict=True):
@@ -72,6 +82,15 @@ def evaluate(
     finally:
         model.train(training)
     return Evaluation(tuple(results[i] for i in range(len(utterances))))
+
+
+def check_heard_whole(utterance: Utterance, seconds: float) -> None:
+    """Refuses a clip that is too long to be heard at once."""
+    if seconds > LONGEST:
+        raise InputError(
+            f"{utterance.where or 'clip'}: {utterance.key} lasts {seconds:.0f} s, and a clip is tested whole, up to "
+            f"{LONGEST:g} s: cut it, or give its sentences' start and end (transcribe hears recordings of any length)"
+        )
 
 
 def _transcribe(model: MultilingualCTC, audio: Sequence[Tensor], language: str) -> tuple[list[str], list[int]]:
@@ -221,6 +240,11 @@ def _tested(
         parts: (source, utterances) of every corpus that has the language.
     """
     if stored is None:
+        print(
+            "no splits.json beside the checkpoint: the recordings are divided anew, and it may have been trained on "
+            "some of those that are tested",
+            file=sys.stderr,
+        )
         return list(divided(parts, Division(), normalise=normalise).test)
     present = {u.key: u for _, utterances in parts for u in utterances}
     language = next(iter(present.values())).language

@@ -4,19 +4,20 @@ A recipe's `Config` inherits the records it needs and adds what is its own; libr
 and never see a flag.
 """
 
-from collections.abc import Sequence, Sized
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from speech_tl.augmentation import AS_RECORDED, MILD, NEW_VOICES
-from speech_tl.data import synthesis
+from speech_tl.data import splits, synthesis
 from speech_tl.data.preparation import Division, Language, by_language, prepare
 from speech_tl.errors import InputError
-from speech_tl.models.ctc import MultilingualCTC
+from speech_tl.models.ctc import SPLITS, MultilingualCTC
 from speech_tl.models.ctc_config import PHONE_HEAD
 from speech_tl.models.encoder import SIZES
 from speech_tl.phonology.sounds import PHONES
 from speech_tl.systems import Settings, fit_short_clips, variation
+from speech_tl.training import config as configuration
 from speech_tl.training.loop import Plan
 
 
@@ -119,6 +120,16 @@ class Training(Run):
 def _check_seeds(*seeds: int, flag: str) -> None:
     if wrong := [seed for seed in seeds if not 0 <= seed < 2**32]:
         raise InputError(f"{flag} {wrong[0]}: expected a whole number of at least 0 and below 2^32")
+
+
+def begin(
+    flags: Session, out: Path, divided: Mapping[str, Language], *, resume: bool, free: tuple[str, ...] = ()
+) -> bool:
+    """As `training.config.begin`, and keeps how the languages are divided, as who goes on from the run has to know."""
+    fresh = configuration.begin(flags, out, resume=resume, free=free)
+    if fresh or not (out / SPLITS).is_file():  # which a kill between the two leaves unwritten
+        splits.save({code: language.split for code, language in divided.items()}, out / SPLITS)
+    return fresh
 
 
 def check_named(**lists: Sized) -> None:

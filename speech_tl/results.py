@@ -16,8 +16,8 @@ CAPTIONS = {
     "error_rates": "Errors (%) of each system on the test clips; low and high are a 95 % interval that resamples "
     "speakers, then their utterances; of fewer than 8 speakers the utterances alone.",
     "differences": "Points by which the first system errs more than the other on the same clips, with their 95 % "
-    "interval: it is better where high is below 0. The sign test (p) counts the clips on which either has fewer "
-    "errors.",
+    "interval: it is better where high is below 0. The sign test (p) counts the clips that only one of them gets "
+    "entirely right.",
     "test_sets": "What a test set can tell: the points that one utterance counts, and the least difference that so "
     "many utterances find four times out of five.",
     "speakers": "Errors (%) of every test speaker.",

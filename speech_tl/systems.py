@@ -21,7 +21,7 @@ from speech_tl.data.clips import Clips
 from speech_tl.data.preparation import Language
 from speech_tl.device import leads
 from speech_tl.errors import InputError
-from speech_tl.evaluate import Evaluation, evaluate
+from speech_tl.evaluate import Evaluation, check_heard_whole, evaluate
 from speech_tl.models import ctc
 from speech_tl.models.ctc_config import PHONE_HEAD
 from speech_tl.models.encoder import SUBSAMPLINGS
@@ -358,6 +358,13 @@ def fit_short_clips(data: Mapping[str, Language], subsampling: int, *, speed: fl
 
 
 def check_clips(language: Language, model: ctc.MultilingualCTC, *, speed: float) -> None:
-    """As `data.batches.name_infeasible`, for what a model that knows the language is to be trained on."""
+    """As `data.batches.name_infeasible`, for what a model that knows the language is to be trained on.
+
+    Raises:
+        InputError: also where a clip is too long to be validated or tested on.
+    """
+    for clips in (language.valid, language.test):
+        for utterance, samples in zip(clips.utterances, clips.lengths, strict=True):
+            check_heard_whole(utterance, samples / clips.sample_rate)
     examples = language.examples(language.train, model.units(language.code))
     name_infeasible(examples, partial(model.output_lengths, language=language.code), speed=speed)

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from speech_tl.errors import InputError
 
 Samples = NDArray[np.float32]
+MOST_FRAMES = 2**40
+"""A year of audio: more is what libsndfile says where a header says nothing."""
 
 
 def read(path: str | Path, *, sample_rate: int, start: float | None = None, end: float | None = None) -> Samples:
@@ -88,6 +90,8 @@ def _opened(path: str | Path) -> Iterator[Any]:
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: .raw, a headerless format
         raise _unreadable(path, error) from None
     with file:
+        if file.frames > MOST_FRAMES:
+            raise _unreadable(path, ValueError("its header does not say how long it is"))
         try:
             yield file
         except soundfile.LibsndfileError as error:

@@ -252,14 +252,17 @@ def shuffled(
     Raises:
         InputError: a clip is longer than a whole batch.
     """
-    lengths = {language: own.clips.lengths for language, own in examples.items()}
     rate = max(own.clips.sample_rate for own in examples.values())
+    lengths = {  # as samples of one rate
+        language: [round(n * rate / own.clips.sample_rate) for n in own.clips.lengths]
+        for language, own in examples.items()
+    }
     total = int(seconds * rate)
-    for own in examples.values():
-        longest, key = max(zip(own.clips.lengths, (u.key for u in own.clips.utterances), strict=True), default=(0, ""))
+    for language, own in examples.items():
+        longest, key = max(zip(lengths[language], (u.key for u in own.clips.utterances), strict=True), default=(0, ""))
         if longest > total:
             raise InputError(
-                f"{key} lasts {longest / own.clips.sample_rate:.1f} s and a batch holds {seconds:g} s: cut it, leave "
+                f"{key} lasts {longest / rate:.1f} s and a batch holds {seconds:g} s: cut it, leave "
                 "it out, or raise --batch-seconds where the recipe has it"
             )
     order = GroupBatches(

@@ -153,7 +153,7 @@ def _utterance(row: Row) -> Utterance:
     return Utterance(
         audio=str(row.audio),
         text=cells["text"],
-        language=_name(cells["language"]),
+        language=_code(cells["language"], row.where),
         speaker=_name(cells.get("speaker_id", "")),
         start=start,
         end=end,
@@ -163,6 +163,13 @@ def _utterance(row: Row) -> Utterance:
         name=row.name,
         where=row.where,
     )
+
+
+def _code(cell: str, where: str) -> str:
+    """A language, by which folders of a run are named too."""
+    if (code := _name(cell)).startswith(".") or {*code} & {*"/\\"}:
+        raise InputError(f"{where}: language is {code!r}, expected a code such as sw or swh")
+    return code
 
 
 def _name(cell: str) -> str:

@@ -6,6 +6,7 @@ result, so that a run can store it and a report can say it.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import TypeVar
 
@@ -130,7 +131,7 @@ def prepare(
         for code in numbers or ():
             if code and code not in found:
                 raise unknown_name("language", code, found, where=flag)
-    speakers = {u.speaker for parts in found.values() for _, part in parts for u in part}
+    speakers = {u.speaker for code in languages or found for _, part in found[code] for u in part}
     for speaker in division.hold_out_speakers:
         if speaker not in speakers:
             raise unknown_name("speaker", speaker, speakers, where=", ".join(sources))
@@ -159,11 +160,13 @@ def by_language(values: Sequence[str], kind: type[T], *, flag: str) -> dict[str,
     numbers: dict[str, T] = {}
     for value in values:
         code, _, number = value.rpartition("=")
+        if code in numbers:
+            raise InputError(f"{flag} says of {code or 'every language'} both {numbers[code]} and {number}: give one")
         try:
             numbers[code] = kind(number)
         except ValueError:
             raise InputError(f"{flag} got {value!r}; expected a number, or LANGUAGE=NUMBER such as lit=4") from None
-        if numbers[code] <= 0:
+        if not 0 < numbers[code] < inf:
             raise InputError(f"{flag} got {value!r}; expected a number above 0")
     return numbers
 

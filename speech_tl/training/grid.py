@@ -125,7 +125,11 @@ def cells(recipe: str, vary: Sequence[str], arguments: Sequence[str]) -> list[Ce
 
 def describe(config: Config, study: Sequence[Cell], finished: Mapping[str, Mapping[str, Any]]) -> str:
     """The cells and their CPU-hours, as far as they can be known beforehand."""
-    measured = [row["cpu_seconds"] / 3600 for row in finished.values() if row["recipe"] == config.recipe]
+    measured = [
+        (cell, finished[cell.key]["cpu_seconds"] / 3600)
+        for cell in study
+        if cell.key in finished and finished[cell.key]["recipe"] == config.recipe
+    ]
     lines, hours, unknown = [], 0.0, 0
     for cell in study:
         if cell.key in finished:
@@ -251,12 +255,19 @@ def _flag(flag: str, value: str) -> list[str]:
     return switches.get(value.lower(), [f"--{flag}", value])
 
 
-def _estimate(cell: Cell, systems: int, measured: Sequence[float]) -> float | None:
+def _estimate(cell: Cell, systems: int, measured: Sequence[tuple[Cell, float]]) -> float | None:
+    """CPU-hours: of finished cells the median, for each minute that a cell was told to train where they were."""
+    minutes = _minutes(cell)
+    if measured:
+        return (minutes or 1) * statistics.median(hours / (_minutes(each) or 1) for each, hours in measured)
+    return minutes * systems / 60 if minutes else None
+
+
+def _minutes(cell: Cell) -> float | None:
+    """What --minutes says."""
     words = [part for word in cell.arguments for part in word.split("=", 1)]
-    minutes = [value for flag, value in itertools.pairwise(words) if flag == "--minutes"]
-    if minutes and re.fullmatch(r"\d+(\.\d*)?", minutes[-1]):
-        return float(minutes[-1]) * systems / 60
-    return statistics.median(measured) if measured else None
+    found = [value for flag, value in itertools.pairwise(words) if flag == "--minutes"]
+    return float(found[-1]) if found and re.fullmatch(r"\d+(\.\d*)?", found[-1]) else None
 
 
 def _end(running: set[subprocess.Popen[bytes]], over: Callable[[], bool]) -> None:

@@ -12,12 +12,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
 
-from speech_tl.errors import InputError, unknown_name
+from speech_tl.device import chosen
 from speech_tl.training.checkpoint import load_state
 from speech_tl.training.plan import History, Plan, check
 from speech_tl.training.progress import Reporter
@@ -100,11 +99,7 @@ def _clear(out: Path) -> None:
 
 
 def _accelerator(device: str) -> Accelerator:
-    if device not in ("auto", "cpu", "cuda"):
-        raise unknown_name("device", device, ("auto", "cpu", "cuda"))
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("device 'cuda' was asked for, but torch sees no GPU: use 'cpu' or 'auto'")
-    cpu = device == "cpu" or not torch.cuda.is_available()
+    cpu = chosen(device) == "cpu"
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # a batch passes one head of several
     return Accelerator(cpu=cpu, mixed_precision="no" if cpu else "bf16", kwargs_handlers=[unused])
 

@@ -538,7 +538,10 @@ def test_a_finished_run_is_not_trained_again(run: Path, capsys: pytest.CaptureFi
     config = json.loads((run / "config.json").read_text())
     arguments = ["--config", str(run / "config.json"), "--resume"]
     assert config["tiny"] is True
+    divided = (run / "splits.json").read_bytes()
+    (run / "splits.json").unlink()  # as a kill just before it was written
     assert command(asr_multilingual.main, asr_multilingual.Config, arguments) == 0
+    assert (run / "splits.json").read_bytes() == divided
     assert "resumed after step" in "".join(capsys.readouterr())
     after = json.loads((run / "metrics.json").read_text())["tables"]["error_rates"]
     assert before == after

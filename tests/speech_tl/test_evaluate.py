@@ -166,6 +166,8 @@ def test_the_command_writes_the_tables(run_folder: Path, tmp_path: Path, capsys:
     said = capsys.readouterr().err
     assert "1 of 3 test recordings of aa are not in the data (elsewhere/2.wav): give also the folder" in said
     (run_folder / "splits.json").unlink()
+    assert command(main, Config, [*arguments, "--languages", "aa"]) == 0
+    assert "divided anew, and it may have been trained on some" in capsys.readouterr().err
     assert command(main, Config, [*arguments, "--split", "all", "--languages", "aa"]) == 0
     tables = json.loads(out.read_text(encoding="utf-8"))["tables"]
     assert [(row["language"], row["utterances"]) for row in tables["error_rates"]] == [("aa", 3)]

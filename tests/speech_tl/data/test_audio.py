@@ -106,3 +106,16 @@ def test_windows_of_bad_arguments_and_files(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "none.wav", np.zeros(0), 16000)
     with pytest.raises(InputError, match="no samples"):
         next(audio.windows(tmp_path / "none.wav", sample_rate=8000, seconds=1.0))
+
+
+def test_a_header_that_does_not_say_how_long_the_file_is(tmp_path: Path) -> None:
+    """As an encoder leaves it that writes FLAC to a pipe: the 36 bits of STREAMINFO for all samples are 0."""
+    soundfile.write(tmp_path / "a.flac", np.zeros(800), 16000)
+    content = bytearray((tmp_path / "a.flac").read_bytes())
+    content[21] &= 0xF0
+    content[22:26] = bytes(4)
+    (tmp_path / "a.flac").write_bytes(content)
+    with pytest.raises(
+        InputError, match=r"a\.flac: not audio that can be read \(its header does not say how long it is"
+    ):
+        audio.read(tmp_path / "a.flac", sample_rate=16000)

@@ -11,7 +11,16 @@ import soundfile
 import torch
 from torch import Tensor
 
-from speech_tl.data.batches import Examples, SpeechBatch, SpeechBatches, collate, feasibility, frames_needed, joined
+from speech_tl.data.batches import (
+    Examples,
+    SpeechBatch,
+    SpeechBatches,
+    collate,
+    feasibility,
+    frames_needed,
+    joined,
+    shuffled,
+)
 from speech_tl.data.clips import Clips
 from speech_tl.data.manifest import Utterance
 from speech_tl.errors import InputError
@@ -182,3 +191,23 @@ def test_batches_follow_their_order_and_resume_with_it(examples: Examples) -> No
     other = SpeechBatches({"eng": replace(examples, targets=((1, 2), *examples.targets[1:]))}, Counting())
     with pytest.raises(InputError, match="begun with other data, recordings or transcripts"):
         other.load_state_dict(batches.state_dict())
+
+
+def test_seconds_count_whatever_their_rate() -> None:
+    """Two seconds at 8 kHz are longer than one and a half at 16 kHz, come first and fill a batch of two seconds."""
+    examples = {
+        language: Examples(
+            language,
+            Clips.of([Utterance(f"{language}{at}.wav", "a", language, "s") for at in range(4)], 4 * [clip], rate),
+            4 * ((1,),),
+        )
+        for language, clip, rate in (("eng", torch.zeros(24000), 16000), ("fin", torch.zeros(16000), 8000))
+    }
+
+    def first(seconds: float) -> SpeechBatch:
+        generator = torch.Generator().manual_seed(0)
+        return next(shuffled(examples, seconds=seconds, clips=8, temperature=1, generator=generator))
+
+    assert (first(2.1).language, len(first(2.1)), len(first(4.1))) == ("fin", 1, 2)
+    with pytest.raises(InputError, match=r"fin\d\.wav lasts 2\.0 s and a batch holds 1\.9 s"):
+        first(1.9)

@@ -102,6 +102,17 @@ def test_all_combinations_once(folder: Path, capsys: pytest.CaptureFixture[str])
     assert all(row["cpu_seconds"] > 0 for row in rows(folder))
 
 
+def test_finished_cells_say_what_the_others_will_cost(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A counting cell of three minutes takes seconds, so one of six takes twice as many and not six minutes."""
+    minutes = ("--vary", "minutes=3,6", "--plan")
+    assert grid("--vary", "seed=1", "--vary", "minutes=3") == 0
+    (spent,) = [row["cpu_seconds"] for row in rows(folder)]
+    capsys.readouterr()
+    assert grid("--vary", "seed=1", *minutes) == 0
+    finished, other, _ = capsys.readouterr().out.splitlines()
+    assert finished.endswith("finished") and other.endswith(f"{2 * spent / 3600:.2f} CPU-hours")
+
+
 def start(*words: str) -> subprocess.Popen[str]:
     """The grid in a process of its own, until its first cell is at work."""
     command = [
