@@ -13,7 +13,8 @@ second, SpeechBrain 24.4, 24.4, 23.4 % (mean 24.1) at 186 to 193: 1.82 to 1.93 t
 where the seconds had become 275 to 312 (commit 7024a45): 13.4, 9.2, 10.0 and 33.6, 36.4, 27.8 %, 1.60 to 1.62 times
 as fast. SpeechBrain's rate, normalisation and augmentation (none: with its own it learnt too slowly) were chosen by
 training 60 CPU-seconds with theo absent and jackson held out; speech_tl has the settings of `asr_multilingual` but
-for bottlenecks, not tuned here. Both are tested on their weights of the best validation, speech_tl's averaged.
+for bottlenecks, of which size, rate and normalisation were chosen in first tries that looked at theo among others
+(recipes/LOG.md). Both are tested on their weights of the best validation, speech_tl's averaged.
 """
 
 import copy
