@@ -6,10 +6,11 @@ score from each phone's articulation, which then hear the held-out languages wit
     python -m recipes.asr_unseen_languages --data D/ucla_phonetic --rewrite q̠=ɡ --hold-out 12 --encoder tiny \\
         --augment-after 1 --batch-clips 8 --steps 3397 --validate-every 600 --seed 0 --out runs/unseen_languages
 
-Measured so (as --minutes 3.5), from scratch on 0.75 h, seeds 0, 1, 2, each with other twelve languages: phone errors of
-66.2, 66.4, 71.8 % by phones, 68.3, 66.7, 71.7 by signatures and 65.8, 65.7, 70.8 by both, words 49 to 52, 47 to 49, 39
-to 40 % right against 3 by chance: no head is apart but, with seed 0, signatures behind both. The small encoder with augmentation was still near the
-plateau after 3,000 updates (84.8 to 85.3 %; recipes/LOG.md). `--encoder` takes a pretrained encoder.
+Measured so (as --minutes 3.5), from scratch on 0.75 h, seeds 0, 1, 2, each with other twelve languages: phone errors
+of 66.2, 66.4, 71.8 % by phones, 68.3, 66.7, 71.7 by signatures and 65.8, 65.7, 70.8 by both, words 49 to 52, 47 to
+49, 39 to 40 % right against 3 by chance: no head is apart but, with seed 0, signatures behind both. The small encoder
+with augmentation was still near the plateau after 3,000 updates (84.8 to 85.3 %; recipes/LOG.md). `--encoder` takes a
+pretrained encoder.
 """
 
 import sys

@@ -15,8 +15,8 @@ classes of the standard split (chance 10): direct attribute prediction 37.7 [37.
 [40.3, 41.0], by the lecture's margin 36.1 [36.0, 36.3], word vectors 32.5 [31.8, 33.3], ConSE 29.4 [28.6, 30.0].
 Among all fifty classes, harmonic mean: 20.1, 27.1, 25.7, 22.8, 19.1. The features are reduced histograms of 2009,
 hand-made; nothing here compares with features of a deep network. From pixels, with the second command, 20 draws, 23
-minutes beside two other runs: 28.8 % [26.6, 31.0] of the unseen (chance 25, 17 draws above it), 50.7 % of the seen, harmonic mean among all 10.0;
-with one and five examples of each unseen class 32.1 and 37.4.
+minutes beside two other runs: 28.8 % [26.6, 31.0] of the unseen (chance 25, 17 draws above it), 50.7 % of the seen,
+harmonic mean among all 10.0; with one and five examples of each unseen class 32.1 and 37.4.
 """
 
 import sys
