@@ -30,9 +30,11 @@ from speech_tl.models import timed_words, voices
 from speech_tl.models.ctc import MultilingualCTC, load
 from speech_tl.models.ctc_config import PHONE_HEAD
 from speech_tl.models.decoding import BLANK
+from speech_tl.models.heard_sounds import Sounds, sounds_of
 from speech_tl.models.identification import LanguageCalibration, head_scores
 from speech_tl.models.lookup import Lookup, many_words, one_word, threshold
 from speech_tl.models.word_network import Network, language_model
+from speech_tl.phonology.inventories import read as read_inventory
 from speech_tl.phonology.lexicon import prefix_tree, read
 from speech_tl.phonology.spelling import Known, doubted, spelling
 from speech_tl.phonology.units import Units
@@ -75,6 +77,12 @@ class Config:
     """Confidence (%) below which a word of the lexicon is not believed and written as "?"."""
     false_rejections: float | None = None
     """Instead of --least: the share (%) of words of the lexicon that may be lost so, by the checkpoint's validation."""
+    sounds: bool = False
+    """Write the sounds that are heard, in IPA, and not text: also of a language that the checkpoint does not know,
+    heard as --language is. Between two pauses they are one word."""
+    inventory: Path | None = None
+    """The phonemes that --sounds may write, one on each line and behind it the phones that it is spoken as, if others;
+    what is heard counts for the most similar."""
     format: Literal["text", "json", "srt", "vtt", "textgrid"] = "text"
     """Written to standard output, or to --out."""
     out: Path | None = None
@@ -89,12 +97,14 @@ def transcribe(
     *,
     language: str = "auto",
     lookup: Lookup | None = None,
+    sounds: Sounds | None = None,
     least: float = 0.0,
 ) -> Transcript:
     """A file of any length, in bounded memory.
 
     Args:
         lookup: hears words in what is said between two pauses by its sounds; else the language's head writes.
+        sounds: writes these sounds, in the place of either.
         least: confidence (%) below which such a word is written as `timed_words.UNKNOWN`.
 
     Raises:
@@ -104,12 +114,14 @@ def transcribe(
     if language == "auto":
         language, probability = identify(model, path)
     step = _samples_per_frame(model, language) / model.sample_rate(language)  # seconds
-    if lookup is None:
-        space, hear = timed_words.space(model, language), partial(model.log_probabilities, language=language)
-        written = partial(timed_words.written, model, language=language, step=step)
-    else:
-        space, hear = None, partial(model.sounds, language=language)
+    units = sounds.units if sounds else model.units(language)
+    space = None if lookup else timed_words.space(units)
+    hear: Hear = partial(model.sounds if lookup or sounds else model.log_probabilities, language=language)
+    if lookup:
         written = partial(timed_words.looked_up, lookup, least=least, step=step)
+    else:
+        hear = _folded(hear, sounds) if sounds else hear
+        written = partial(timed_words.written, units=units, step=step)
     words: list[Word] = []
     pending, frames, seconds = None, 0, 0.0  # (T, V), how many went before, read so far
     for piece, seconds in _pieces(model, path, language, hear):  # noqa: B007 - the last one counts
@@ -142,6 +154,14 @@ def _samples_per_frame(model: MultilingualCTC, language: str) -> int:
 
 Hear = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """audio (B, N), samples (B,) -> log-probabilities (B, T, V), frames (B,)."""
+
+
+def _folded(hear: Hear, sounds: Sounds) -> Hear:
+    def folded(audio: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
+        log_probs, frames = hear(audio, samples)
+        return sounds(log_probs), frames
+
+    return folded
 
 
 def _pieces(model: MultilingualCTC, path: str | Path, language: str, hear: Hear) -> Iterator[tuple[Tensor, float]]:
@@ -199,13 +219,14 @@ def main(config: Config) -> None:
         config.out.mkdir(parents=True, exist_ok=True)
     least = _least(config, model) if config.lexicon else 0.0
     began = time.process_time()
+    sounds = _sounds(config, model)
     if lookup := _lookup(config, model):
         print(f"{config.lexicon}: ready after {time.process_time() - began:.1f} CPU-seconds", file=sys.stderr)
     failures: list[InputError] = []
     for file, target in zip(files, targets, strict=True):
         started = time.monotonic()
         try:
-            transcript = transcribe(model, file, language=config.language, lookup=lookup, least=least)
+            transcript = transcribe(model, file, language=config.language, lookup=lookup, sounds=sounds, least=least)
         except InputError as error:
             failures.append(error)
             if len(files) > 1:
@@ -224,6 +245,20 @@ def main(config: Config) -> None:
             print(f"{file}\t{written}" if named else written, end="", flush=True)
     if failures:
         raise failures[0] if len(files) == 1 else InputError(f"{len(failures)} of {len(files)} files failed")
+
+
+def _sounds(config: Config, model: MultilingualCTC) -> Sounds | None:
+    """Of --sounds."""
+    if not config.sounds:
+        if config.inventory:
+            raise InputError(f"--inventory {config.inventory} is of the sounds that --sounds writes: add it")
+        return None
+    if config.lexicon or config.phrases:
+        raise InputError("--sounds writes what is heard and --lexicon looks it up in words: give one of them")
+    if PHONE_HEAD not in model.heads:
+        raise InputError(f"--sounds: {config.checkpoint} was trained without phones, which is what it would write")
+    inventory = read_inventory(config.inventory) if config.inventory else None
+    return sounds_of(Units(tuple(model.config.symbols[PHONE_HEAD])), inventory)
 
 
 def _lookup(config: Config, model: MultilingualCTC) -> Lookup | None:

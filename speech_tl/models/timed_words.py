@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from speech_tl.captions import Word
-from speech_tl.models.ctc import MultilingualCTC
 from speech_tl.models.decoding import BLANK, Span, align, greedy
 from speech_tl.models.lookup import Lookup, Spoken
+from speech_tl.phonology.units import Units
 
 PAUSE = 0.5
 """Seconds without a symbol that end a word, where the writing has no spaces."""
@@ -23,15 +23,14 @@ UNKNOWN = "?"
 """Written where no word of the lexicon is believed."""
 
 
-def written(model: MultilingualCTC, log_probs: Tensor, *, language: str, start: float, step: float) -> list[Word]:
+def written(log_probs: Tensor, *, units: Units, start: float, step: float) -> list[Word]:
     """The words of (T, V) log-probabilities whose first frame is at `start` seconds, each frame `step` seconds long.
 
     A confidence (%) is the geometric mean of the best path's probabilities over the word's frames.
     """
-    lengths, units = torch.tensor([len(log_probs)]), model.units(language)
+    lengths, between = torch.tensor([len(log_probs)]), space(units)
     symbols = greedy(log_probs[None], lengths)
     spans = align(log_probs[None], lengths, torch.tensor(symbols), torch.tensor([len(symbols[0])]))[0]
-    between = space(model, language)
     groups: list[list[Span]] = [[]]
     for span in spans:
         gap = (span.first - groups[-1][-1].last - 1) * step if groups[-1] else 0.0
@@ -92,7 +91,6 @@ def _said(log_probs: Tensor, *, pause: float) -> Iterator[tuple[int, int]]:
         yield max(0, first - AROUND), min(len(log_probs), before + 1 + AROUND)
 
 
-def space(model: MultilingualCTC, language: str) -> int | None:
+def space(units: Units) -> int | None:
     """The unit between words; none where the writing has no spaces."""
-    symbols = model.units(language).symbols
-    return symbols.index(" ") if " " in symbols else None
+    return units.symbols.index(" ") if " " in units.symbols else None

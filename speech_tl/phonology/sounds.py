@@ -7,6 +7,7 @@ length, stress, tone, nasality and secondary articulation are left out.
 """
 
 import unicodedata
+from collections.abc import Sequence
 from typing import Protocol
 
 from speech_tl.errors import InputError
@@ -52,6 +53,13 @@ PHONES = Units((BLANK, *sorted({*_VOWELS, *_CONSONANTS, *_AFFRICATES.values()}))
 """Every class, in the order of a phone head. Not quite ASJP's: its 4, a dental nasal, is a diacritic in IPA and n here;
 [a] and [ɑ], which broad transcriptions write for one central vowel, are both a."""
 _CLASS_OF = {sign: name for table in (_VOWELS, _CONSONANTS) for name, signs in table.items() for sign in signs}
+
+
+def as_ipa(classes: Sequence[str]) -> tuple[str, ...]:
+    """The first sound of each class, an affricate tied: `t`, `C` -> `t`, `t͡ʃ`."""
+    first = {name: signs[0] for table in (_VOWELS, _CONSONANTS) for name, signs in table.items()}
+    tied = {name: "\u0361".join(pair) for pair, name in reversed(_AFFRICATES.items())}
+    return tuple({**first, **tied}[name] for name in classes)
 
 
 class Spell(Protocol):

@@ -21,7 +21,7 @@ from speech_tl.models.lookup import many_words, one_word
 from speech_tl.models.timed_words import looked_up, without_silence
 from speech_tl.models.word_network import Network
 from speech_tl.phonology.lexicon import Lexicon, prefix_tree
-from speech_tl.phonology.sounds import PHONES
+from speech_tl.phonology.sounds import PHONES, as_ipa
 from speech_tl.phonology.units import Units
 from speech_tl.training.config import command
 from speech_tl.transcribe import Config, main, transcribe
@@ -251,6 +251,10 @@ def test_words_of_a_lexicon_and_phrases_of_them_from_the_command_line(
         return capsys.readouterr().out.strip()
 
     assert said(*arguments) in ("tea", "key")
+    (tmp_path / "inventory.txt").write_text("a\n", encoding="utf-8")
+    heard, written = ["--sounds", str(folder / "stereo.flac")], {*as_ipa(PHONES.symbols[1:]), "\u0361", " "}
+    assert {*said(*heard)} <= {*"".join(written)} and said(*heard)
+    assert {*said("--inventory", str(tmp_path / "inventory.txt"), *heard)} <= {"a", " "}
     assert said("--false-rejections", "0", *arguments) == said(*arguments)
     assert said("--false-rejections", "99", *arguments) == "?" == said("--least", "99", *arguments)
     assert said(*phrases) in ("tea key tea", "key key")

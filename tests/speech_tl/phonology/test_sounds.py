@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from speech_tl.errors import InputError
-from speech_tl.phonology.sounds import PHONES, sound_classes
+from speech_tl.phonology.sounds import PHONES, as_ipa, sound_classes
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,8 @@ def test_real_transcriptions_are_covered(shared_data: Path, name: str) -> None:
         said = [sound_classes(line.rstrip("\n").split("\t")[1]) for line in lines]
     assert len(said) > 1000
     assert said.count("") <= 2, "the soft sign of Ukrainian is a modifier and nothing else"
+
+
+def test_a_class_is_written_as_its_first_sound() -> None:
+    assert as_ipa(["t", "3", "C", "c", "j", "y"]) == ("t", "ɨ", "t͡ʃ", "t͡s", "d͡ʒ", "j")
+    assert [sound_classes(each) for each in as_ipa(PHONES.symbols[1:])] == list(PHONES.symbols[1:])
