@@ -90,14 +90,17 @@ class Config(flags.Run):
     """Padded seconds of audio in a batch."""
     batch_clips: int = 16
     """Most utterances in a batch."""
+    plan: bool = False
+    """Print which weights each method would move, and leave."""
     out: Path = Path("runs/asr_new_language")
     """Where the run is kept, with a checkpoint for each method and amount."""
 
 
-def main(config: Config) -> Report:
+def main(config: Config) -> Report | None:
     began = time.monotonic()
     chosen(config.device)
-    config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
+    if not config.plan:
+        config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
     flags.check_named(methods=config.methods, data=config.data)
     if config.train_minutes and config.train_speakers:
         raise InputError("--train-minutes and --train-speakers are two ways to say how much: give one of them")
@@ -120,6 +123,10 @@ def main(config: Config) -> Report:
     known = _heard(model, source.values())
     print("\n".join(each.description for each in amounts.values()), file=sys.stderr)
 
+    if config.plan:
+        _print_plan(config, model, amounts, source)
+        return None
+
     # Transfer and train
     steps = 8 if config.tiny else config.steps
     plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=min(steps, config.validate_every), average=0.99)
@@ -138,7 +145,7 @@ def main(config: Config) -> Report:
     for amount, language in amounts.items():
         best = _advice(config, model, language, source)
         advice[language.code, 3600 * language.train.hours] = best
-        for method in dict.fromkeys(best if asked == "auto" else asked for asked in config.methods):
+        for method in _methods(config, best):
             name = f"{method}_{amount}"
             cells.append(_cell(config, model, language, method, name, source, known, settings=settings, plan=plan))
 
@@ -161,6 +168,26 @@ def main(config: Config) -> Report:
     )
 
 
+Asked = Method | Literal["unadapted", "fixed_features"]
+
+
+def _methods(config: Config, best: Method) -> list[Asked]:
+    """Those asked for, each once; auto is the best."""
+    return list(dict.fromkeys(best if asked == "auto" else asked for asked in config.methods))
+
+
+def _print_plan(
+    config: Config, model: ctc.MultilingualCTC, amounts: Mapping[str, Language], source: Mapping[str, Language]
+) -> None:
+    for amount, language in amounts.items():
+        best = _advice(config, model, language, source)
+        for method in _methods(config, best):
+            if method == "unadapted" or method == "fixed_features":
+                print(f"\n{method}, {amount}: no weight of the model moves")
+            else:
+                print(f"\n{method}, {amount}\n{languages.moving(model, language, method)}")
+
+
 def _check_methods(config: Config, model: ctc.MultilingualCTC) -> None:
     """Nothing is trained before it is known that everything can be."""
     if not model.config.from_scratch and (fresh := [m for m in config.methods if m in ("scratch", "progressive")]):
@@ -174,7 +201,7 @@ def _cell(
     config: Config,
     model: ctc.MultilingualCTC,
     language: Language,
-    method: Method | Literal["unadapted", "fixed_features"],
+    method: Asked,
     name: str,
     source: Mapping[str, Language],
     known: Evaluation,

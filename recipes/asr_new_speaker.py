@@ -102,14 +102,17 @@ class Config(flags.Run):
     replay: float = 0.0
     """Share of the updates, on top of those on the new voice, that go on with the training clips of --source (0.5,
     say), so that the others lose less."""
+    plan: bool = False
+    """Print which weights each method would move, and leave."""
     out: Path = Path("runs/asr_new_speaker")
     """Where the run is kept, with a file for each voice in `voices`."""
 
 
-def main(config: Config) -> Report:
+def main(config: Config) -> Report | None:
     began = time.monotonic()
     chosen(config.device)
-    config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
+    if not config.plan:
+        config.out.mkdir(parents=True, exist_ok=True)  # refused before anything is read
     flags.check_named(methods=config.methods, checkpoint=config.checkpoint, data=config.data)
     if not config.seconds or not all(0 < seconds < inf for seconds in config.seconds):
         raise InputError(f"--seconds {' '.join(map(str, config.seconds))}: expected numbers above 0")
@@ -125,6 +128,10 @@ def main(config: Config) -> Report:
         starts.append(_start(config, checkpoint, recordings, taken))
     if len(starts) > 1:
         _check_named(config, starts)
+
+    if config.plan:
+        _print_plan(config, starts)
+        return None
 
     # Transfer and train
     configuration.begin(config, config.out, resume=config.resume, free=ASKED)
@@ -179,6 +186,16 @@ def main(config: Config) -> Report:
         sections=pictures(measured["curve"]),
         shown=("curve",),
     )
+
+
+def _print_plan(config: Config, starts: Sequence["Start"]) -> None:
+    for start, seconds in product(starts, config.seconds):
+        print(f"\n{len(start.sessions)} new voices of {start.language}, {seconds:g} s", file=sys.stderr)
+        for method in config.methods:
+            if method == "auto":
+                print("\nauto: by what each enrols with")
+            else:
+                print(f"\n{method}\n{speakers.moving(start.model, start.language, method, seconds=seconds)}")
 
 
 @dataclass(frozen=True)

@@ -111,20 +111,12 @@ def learn(
         own = _apart(model, language, method)
         check_clips(language, own, speed=settings.augmentation.fastest)
         return fitted(method, own, {code: _heard_by(own, language)}, settings=settings, plan=plan, folder=folder)
-    own = copy.deepcopy(model)
-    own.config.calibration = {}  # of how languages were told apart before their layers moved
-    own.config.word_confidences = []  # likewise of how sure it was of words
-    if code in model.languages:
-        add_symbols(own, code, language.units)
-    else:
-        rate, said = language.train.sample_rate, language.normaliser.to_dict()
-        add_language(own, code, language.units, sample_rate=rate, normaliser=said)
+    own = _grown(model, language)
     check_clips(language, own, speed=settings.augmentation.fastest)
     warm = total if method == "head" else 0 if code in model.languages else max(1, round(WARM_UP * total))
     warmed = Learned(own, 0, 0.0)
     if warm:
-        groups = layer_groups(own, code)
-        layers.train_only(own, groups, layers.select(groups, "output:1"))
+        _freed(own, language, WAYS["head"])
         symbols_alone = replace(settings, intermediate=0.0, phones=0.0)  # other losses teach a frozen encoder nothing
         warmed = fitted(
             "head",
@@ -144,10 +136,35 @@ def learn(
         settings=replace(settings, shares=shares(code, again, replay) if again else None),
         plan=replace(plan, steps=updates(total - warm, replay if again else 0), minutes=None, epochs=None),
         folder=folder,
-        rates=_freed(warmed.model, language, WAYS[method], old=again),
+        rates=layers.rates(
+            warmed.model,
+            layer_groups(warmed.model, code),
+            _freed(warmed.model, language, WAYS[method], old=again),
+        ),
         penalties=_stay(model, warmed.model, but=code) if WAYS[method].conservative else None,
     )
     return replace(learned, cpu_seconds=warmed.cpu_seconds + learned.cpu_seconds)
+
+
+def moving(model: MultilingualCTC, language: Language, method: Method) -> str:
+    """What a method would train, a line for each layer; nothing is trained."""
+    if method in ("scratch", "progressive"):
+        return layers.described(layer_groups(_apart(model, language, method), language.code))
+    own = _grown(model, language)
+    return layers.described(layer_groups(own, language.code), _freed(own, language, WAYS[method]))
+
+
+def _grown(model: MultilingualCTC, language: Language) -> MultilingualCTC:
+    """A copy with a head for the language, or with every symbol of it in the one that there is."""
+    own = copy.deepcopy(model)
+    own.config.calibration = {}  # of how languages were told apart before their layers moved
+    own.config.word_confidences = []  # likewise of how sure it was of words
+    if language.code in model.languages:
+        add_symbols(own, language.code, language.units)
+    else:
+        rate, said = language.train.sample_rate, language.normaliser.to_dict()
+        add_language(own, language.code, language.units, sample_rate=rate, normaliser=said)
+    return own
 
 
 def _apart(model: MultilingualCTC, language: Language, method: Method) -> MultilingualCTC:
@@ -191,8 +208,8 @@ def _fitted(
     return Learned(system.model, count, system.history.train_seconds)
 
 
-def _freed(own: MultilingualCTC, language: Language, way: Way, *, old: Iterable[str]) -> dict[str, float]:
-    """Frees what `way` trains, and the heads that go with it; the factors on their learning rates."""
+def _freed(own: MultilingualCTC, language: Language, way: Way, *, old: Iterable[str] = ()) -> dict[str, float]:
+    """Frees what `way` trains, and the heads that go with it; layers' factors on the learning rate."""
     groups = layer_groups(own, language.code)
     chosen = (*layers.select(groups, way.layers), *layers.select(groups, "output:1"))
     layers.train_only(own, groups, chosen)
@@ -201,7 +218,7 @@ def _freed(own: MultilingualCTC, language: Language, way: Way, *, old: Iterable[
         own.heads[own.config.head_of[code]].requires_grad_(True)
     if PHONE_HEAD in own.heads and language.pronunciations and way.layers == "all":
         own.heads[PHONE_HEAD].requires_grad_(True)
-    return layers.rates(own, groups, layers.discriminative(dict.fromkeys(chosen), decay=way.decay))
+    return layers.discriminative(dict.fromkeys(chosen), decay=way.decay)
 
 
 def _heard_by(model: MultilingualCTC, language: Language) -> Language:

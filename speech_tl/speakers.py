@@ -133,10 +133,9 @@ def adapt(
     seconds = sum(enrolment.clips.lengths) / enrolment.clips.sample_rate
     seed_everything(seed)
     name_infeasible(enrolment, partial(model.output_lengths, language=language), speed=VARIED.fastest)
-    own = copy.deepcopy(model)
+    own, adapter, factors = _freed(model, language, way, seconds=seconds)
     said = {**(facts or {}), "method": method, "language": language, "seconds": seconds, "warp": 1.0}
-    said["adapter"] = "lin_diagonal" if way.adapter == "lin" and seconds < SHORT else way.adapter
-    voices.put_in(own, language, said["adapter"])
+    said["adapter"] = adapter
     if method == "warp":
         encoder = own.column(language).encoder
         encoder.bins(enrolment.clips.sample_rate)  # refuses an encoder without a filterbank
@@ -147,10 +146,6 @@ def adapt(
         said |= {"trained_parameters": 0, "cpu_seconds": 0.0}
     if method in ("unadapted", "warp"):
         return own, changes.between(model, own, said)
-    groups = layer_groups(own, language)
-    chosen = layers.select(groups, way.layers)
-    if way.adapter == "none":
-        layers.train_only(own, groups, chosen)
     held = layers.frozen(own)
     said["trained_parameters"] = sum(weight.numel() for weight in own.parameters() if weight.requires_grad)
     streams, total = Streams(seed), updates(steps, replay if old else 0)
@@ -161,7 +156,7 @@ def adapt(
         plan=Plan(steps=total, peak_rate=way.rate, warmup_steps=5, weight_decay=0.0, validate_every=total),
         out=folder,
         streams=streams,
-        rates=layers.rates(own, groups, layers.discriminative(reversed(chosen), decay=way.decay)),
+        rates=layers.rates(own, layer_groups(own, language), factors),
         device=device,
     )
     layers.check_frozen(own, held)
@@ -169,6 +164,26 @@ def adapt(
     own.train(False)
     said["cpu_seconds"] = history.train_seconds
     return own, changes.between(model, own, said)
+
+
+def moving(model: MultilingualCTC, language: str, method: Method, *, seconds: float) -> str:
+    """What a method would train, a line for each layer; nothing is trained."""
+    own, _, factors = _freed(model, language, WAYS[method], seconds=seconds)
+    return layers.described(layer_groups(own, language), factors)
+
+
+def _freed(
+    model: MultilingualCTC, language: str, way: Way, *, seconds: float
+) -> tuple[MultilingualCTC, str, dict[str, float]]:
+    """A copy in which only what the way trains is free, the adapter that it was given, and layers' rate factors."""
+    own = copy.deepcopy(model)
+    adapter = "lin_diagonal" if way.adapter == "lin" and seconds < SHORT else way.adapter
+    voices.put_in(own, language, adapter)
+    groups = layer_groups(own, language)
+    chosen = layers.select(groups, way.layers)
+    if way.adapter == "none":
+        layers.train_only(own, groups, chosen)
+    return own, adapter, layers.discriminative(reversed(chosen), decay=way.decay)
 
 
 def rho(seconds: float) -> float:

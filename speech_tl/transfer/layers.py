@@ -115,7 +115,8 @@ def described(groups: Groups, factors: Mapping[str, float] | None = None) -> str
     for name, group in groups.items():
         weights = list(group.parameters())
         moving = sum(weight.numel() for weight in weights if weight.requires_grad)
-        rate = f"  at {factors.get(name, 1.0):g} times the rate" if factors and moving else ""
+        factor = (factors or {}).get(name, 1.0)
+        rate = f"  at {factor:g} times the rate" if moving and factor != 1 else ""
         lines.append(f"{name:<16} {moving:>9,} of {sum(weight.numel() for weight in weights):>9,} weights move{rate}")
     return "\n".join(lines)
 

@@ -46,9 +46,13 @@ def run(tiny_speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_a_new_language_gets_a_head_and_the_old_ones_keep_theirs(run: Path, tiny_speech: Path, tmp_path: Path) -> None:
+def test_a_new_language_gets_a_head_and_the_old_ones_keep_theirs(
+    run: Path, tiny_speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = ["--tiny", "--checkpoint", str(run), "--data", str(tiny_speech), "--language", "it", "--device", "cpu"]
     arguments += ["--source", str(tiny_speech), "--methods", "scratch", "head", "full", "--out", str(tmp_path / "it")]
+    assert command(asr_new_language.main, asr_new_language.Config, [*arguments, "--plan"]) == 0
+    assert capsys.readouterr().out.count("weights move") == 3 * 4 and not (tmp_path / "it").exists()
     assert command(asr_new_language.main, asr_new_language.Config, arguments) == 0
     tables = json.loads((tmp_path / "it" / "metrics.json").read_text())["tables"]
     scratch, head, full = tables["curve"]
@@ -105,6 +109,9 @@ def test_a_new_voice_gets_a_file_that_transcribe_takes(
 ) -> None:
     arguments = ["--tiny", "--checkpoint", str(run), "--data", str(tiny_speech), "--language", "fi", "--device", "cpu"]
     arguments += ["--source", str(tiny_speech), "--seconds", "2", "4", "--methods", "unadapted", "lhuc", "head"]
+    dry = [*arguments, "--plan", "--out", str(tmp_path / "dry")]
+    assert command(asr_new_speaker.main, asr_new_speaker.Config, dry) == 0
+    assert capsys.readouterr().out.count("weights move") == 2 * 3 * 4 and not (tmp_path / "dry").exists()
     assert command(asr_new_speaker.main, asr_new_speaker.Config, [*arguments, "--out", str(tmp_path / "voice")]) == 0
     tables = json.loads((tmp_path / "voice" / "metrics.json").read_text())["tables"]
     assert [(row["method"], row["amount_seconds"]) for row in tables["curve"]] == [

@@ -91,6 +91,16 @@ def test_recordings_without_a_ctc_path_are_refused(
         learned(model, {"it": long}, "head", tmp_path)
 
 
+def test_a_dry_run_trains_nothing(model: ctc.MultilingualCTC, data: dict[str, Language]) -> None:
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    lines = {m: languages.moving(model, data["it"], m).splitlines() for m in ("head", "full", "discriminative")}
+    assert [line.split()[0] for line in lines["head"]][-1] == "head.it"
+    assert [int(line.split()[1].replace(",", "")) > 0 for line in lines["head"]] == [False] * 3 + [True]
+    assert all(line.split()[1] == line.split()[3] for line in lines["full"])
+    assert lines["discriminative"][-2].endswith("at 0.5 times the rate")
+    assert all(weight.equal(before[name]) for name, weight in model.state_dict().items())
+
+
 def test_replay_goes_on_with_the_old_languages(
     model: ctc.MultilingualCTC, data: dict[str, Language], tmp_path: Path
 ) -> None:

@@ -111,6 +111,17 @@ def test_an_unknown_method_is_named(model: ctc.MultilingualCTC, enrolment: Examp
         speakers.adapt(model, enrolment, method="lhucc", folder=tmp_path)  # type: ignore[arg-type]
 
 
+def test_a_dry_run_says_which_weights_a_voice_moves(model: ctc.MultilingualCTC) -> None:
+    def counts(method: speakers.Method, seconds: float) -> list[int]:
+        lines = speakers.moving(model, "fi", method, seconds=seconds).splitlines()
+        return [int(line.split()[1].replace(",", "")) for line in lines]
+
+    bins = model.encoder.bins(model.sample_rate("fi"))
+    assert counts("lin", 5)[0] == 2 * bins and counts("lin", 30)[0] == bins * (bins + 1), "a scale, then a matrix"
+    assert [count > 0 for count in counts("input_layers", 5)] == [True, True, False, False]
+    assert not any(counts("unadapted", 5))
+
+
 def test_other_voices_are_gone_on_with(
     language: Language, model: ctc.MultilingualCTC, enrolment: Examples, tmp_path: Path
 ) -> None:
