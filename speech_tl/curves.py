@@ -4,7 +4,7 @@ A method that wins on the target by forgetting the source has not won, so every 
 of several targets (speakers, languages) at one amount are pooled, utterance by utterance.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -157,6 +157,7 @@ def pictures(rows: Sequence[Row]) -> tuple[Figure, ...]:
         method: [(row["amount_seconds"], row["target_error"]) for row in sorted(own, key=_amount)]
         for method, own in methods.items()
     }
+    bands = {method: _band(sorted(own, key=_amount), "amount_seconds") for method, own in methods.items()}
     sides = {
         method: [
             (row["source_error_after"], row["target_error"])
@@ -171,7 +172,7 @@ def pictures(rows: Sequence[Row]) -> tuple[Figure, ...]:
         Figure(
             "What the target gains",
             f"{COUNTED[rows[0]['measure']]} on the target's test clips over the seconds it was adapted with.",
-            curves(falling, x="seconds of target data", y="target error (%)"),
+            curves(falling, x="seconds of target data", y="target error (%)", bands=bands, logarithmic=True),
         )
     ]
     if told:
@@ -237,17 +238,15 @@ def layer_pictures(rows: Sequence[Row]) -> tuple[Figure, ...]:
     for side in sorted({row["side"] for row in rows} - {""}):
         for source in sorted({row["source"] for row in rows} - {""}) or [""]:
             mine = [row for row in rows if row["source"] in ("", source) and row["side"] in ("", side)]
-            base = [(0, row["target_error"]) for row in mine if row["treatment"] == "B"]
-            lines = {
-                treatment: base + sorted((row["kept"], row["target_error"]) for row in own)
-                for treatment, own in grouped(mine, lambda row: row["treatment"]).items()
-                if treatment != "B"
-            }
+            treated = grouped(sorted(mine, key=lambda row: int(row["kept"])), lambda row: row["treatment"])
+            b = treated.pop("B", [])
+            lines = {name: [(row["kept"], row["target_error"]) for row in (*b, *own)] for name, own in treated.items()}
+            bands = {name: _band((*b, *own), "kept") for name, own in treated.items()}
             figures.append(
                 Figure(
                     f"Kept from the {side} side" + (f", A = {source}" if source else ""),
                     "Error on B's test set over the number of layers that come from elsewhere; at 0, B as it is.",
-                    curves(lines, x=f"layers kept from the {side}", y="error (%)"),
+                    curves(lines, x=f"layers kept from the {side}", y="error (%)", bands=bands),
                 )
             )
     return tuple(figures)
@@ -303,6 +302,11 @@ def _error(evaluation: Evaluation) -> Row:
     """Over all languages together."""
     together = Evaluation(tuple(replace(result, language="") for result in evaluation.results))
     return next(iter(together.rows(system="")), {})
+
+
+def _band(rows: Iterable[Row], at: str) -> list[tuple[float, float, float]]:
+    """The target error's interval over the column `at`."""
+    return [(row[at], row["target_low"], row["target_high"]) for row in rows if row["target_low"] is not None]
 
 
 def _amount(row: Row) -> float:

@@ -195,19 +195,39 @@ def error_bars(
     return draw
 
 
-def curves(lines: Mapping[str, Sequence[tuple[float, float]]], *, x: str, y: str) -> Draw:
-    """One line of (x, y) points per name: learning curves."""
+def curves(
+    lines: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    x: str,
+    y: str,
+    bands: Mapping[str, Sequence[tuple[float, float, float]]] | None = None,
+    logarithmic: bool = False,
+) -> Draw:
+    """One line of (x, y) points per name.
+
+    Args:
+        bands: name -> (x, low, high) of the intervals around its line.
+        logarithmic: in x, which is marked where there are points.
+    """
 
     def draw(canvas: "Canvas") -> None:
         axes = canvas.subplots()
         for name, points in lines.items():
-            axes.plot(
+            (line,) = axes.plot(
                 [p[0] for p in points],
                 [p[1] for p in points],
                 label=name,
                 linewidth=1.4,
                 marker="." if len(points) == 1 else "",
             )
+            if band := (bands or {}).get(name):
+                at, low, high = (np.array(column, float) for column in zip(*band, strict=True))
+                axes.fill_between(at, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
+        if logarithmic:
+            marks = sorted({at for points in lines.values() for at, _ in points})
+            axes.set_xscale("log")
+            axes.set_xticks(marks, [f"{mark:.3g}" for mark in marks])
+            axes.minorticks_off()
         axes.set_xlabel(x)
         axes.set_ylabel(y)
         axes.set_ylim(bottom=min(0, *axes.get_ylim()))

@@ -147,6 +147,12 @@ def test_a_drawing_is_the_same_twice_and_takes_the_ink_of_the_page() -> None:
     assert "currentColor" in svg(draw) and "#010203" not in svg(draw)
 
 
+def test_a_curve_has_its_interval_around_it() -> None:
+    lines, bands = {"a": [(0, 1), (1, 2)], "b": [(0, 3)]}, {"a": [(0, 0.5, 1.5), (1, 1.5, 2.5)], "b": []}
+    with_one, without = (svg(curves(lines, x="x", y="y", bands=each)) for each in (bands, None))
+    assert with_one.count("opacity: 0.15") == 1 and "opacity: 0.15" not in without
+
+
 def test_drawings_take_what_runs_really_have() -> None:
     """Missing intervals, no rows at all, one point, thirty classes."""
     for draw in (
