@@ -199,7 +199,10 @@ def _apart(source: Language, targets: list[Language]) -> tuple[Language, list[La
 
 
 def _said(source: Language, target: Language) -> tuple[str, ...]:
-    """The texts of the source where it is a word list and the target says no others; else none."""
+    """The texts of the source where it is a word list and the target says no others; else none.
+
+    That it says no others is known of a closed list without its transcripts; here they are asked.
+    """
     texts = [u.text for u in source.train.utterances]
     theirs = {u.text for clips in (target.train, target.valid, target.test) for u in clips.utterances}
     return tuple(sorted(set(texts))) if splits.is_word_list(texts) and theirs <= set(texts) else ()

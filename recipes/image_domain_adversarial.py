@@ -101,14 +101,14 @@ def _mnist_m(config: Config) -> PictureShift:
     most = 60 if config.tiny else config.examples
     valid = max(20, most // 10)
     if digits["train"].pixels.shape[1] != 1:
-        raise InputError(f"{config.data} holds coloured pictures: expected MNIST's files, or others of one channel")
+        raise InputError(f"{config.data} holds coloured pictures: expected MNIST's files, or others in that format")
     if len(digits["train"]) < 2 * (most + valid):
         raise InputError(f"{config.data} has {len(digits['train'])} digits: too few for two domains of {most}")
 
     def part(first: int, count: int) -> Pictures:
         return digits["train"].take(range(first, first + count))
 
-    test = digits["test"].take(range(100)) if config.tiny else digits["test"]
+    test = digits["test"].take(range(min(100, len(digits["test"])))) if config.tiny else digits["test"]
     plain = {"train": part(0, most), "valid": part(2 * most, valid), "test": test}
     behind = {"train": part(most, most), "valid": part(2 * most + valid, valid), "test": test}
     target = {

@@ -17,10 +17,11 @@ from speech_tl.training.loop import Plan
 CAPTIONS = {
     "domains": "Errors (%) on the test examples of both domains after each method; `gap_closed` is the share of the "
     "way from the source alone to the target's own labels, `bound` that of Ben-David et al. (2010) without its "
-    "constant, on the source as the method compares it with the target. `effective_size`: so many source examples of "
+    "constant: `risk`, the error on the source as the method compares it with the target, and half the A-distance; of "
+    "character errors there is none. `effective_size`: so many source examples of "
     "one weight would say what the weighted ones do.",
-    "rules": "What each rule that sees no label of the target would have chosen, and the points of error that it gives "
-    "away against the best choice.",
+    "rules": "What each rule that sees no label of the target would have chosen of these networks, one for each "
+    "method, and the points of error that it gives away against the best of them.",
 }
 """What the tables of `tables` show."""
 
@@ -106,8 +107,8 @@ def tables(
     """`domains` with a row per method and one for what the rule chose, and `rules` with what each would have chosen.
 
     In percent; `gap_closed` is the share of the way from the source alone to the target's own labels. The terms of
-    Ben-David et al.'s bound (2010) stand beside each other: the errors of `Adapted.risk` + half the A-distance, and
-    `target_error`.
+    Ben-David et al.'s bound (2010) stand beside each other: `risk`, the errors on the source of the network whose
+    features are compared, + half the A-distance, and `target_error`; of character errors there is no such bound.
 
     Args:
         found: with `source_only`, if a gap is to be closed.
@@ -134,7 +135,8 @@ def tables(
             "gap_closed": 100 * (high - error) / (high - low) if low is not None and high and high > low else None,
             "a_distance_before": before,
             "a_distance_after": own.a_distance,
-            "bound": risk[measure] + 100 * own.a_distance / 2,
+            "risk": risk[measure],
+            "bound": risk[measure] + 100 * own.a_distance / 2 if measure == "utterance_error" else None,
             "effective_size": own.effective_size,
             "cpu_seconds": own.seconds,
         }

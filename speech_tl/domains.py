@@ -168,7 +168,7 @@ def adapt(
     if method in ("dann", "adda"):
         rates |= {name: SLOW for name, _ in network.named_parameters() if name.startswith("body.")}
     chosen = method not in BOUNDS
-    counted = weights(*(shift.coarse(start, side) for side in SIDES)) if method == "reweighting" else None
+    counted = weights(*map(shift.coarse, SIDES)) if method == "reweighting" else None
     history = fit(
         network,
         batches,
@@ -253,14 +253,14 @@ def _liked(rule: Rule, found: Mapping[Method, Adapted], measure: Measure) -> dic
         return {method: own.scores["mutual_information"] + agreed[method] / 100 for method, own in found.items()}
     if rule == "agreement":
         answers = [own.answers for own in found.values()]
-        apart = [[_difference(other, own, measure) for other in answers] for own in answers]
+        apart = [[_difference(own, truth, measure) for truth in answers] for own in answers]
         return dict(zip(found, agreement(apart), strict=True))
     return {method: own.scores[rule] for method, own in found.items()}
 
 
-def _difference(answers: Sequence[str], others: Sequence[str], measure: Measure) -> float:
-    """Errors (%) of one network's answers, were another's the truth."""
-    return sum(map(ERRORS[measure], others, answers), Errors()).rate
+def _difference(answers: Sequence[str], truth: Sequence[str], measure: Measure) -> float:
+    """Errors (%) of one network's answers, were another's the truth; 100 at most, also of who writes too much."""
+    return min(100.0, sum(map(ERRORS[measure], truth, answers), Errors()).rate)
 
 
 def _validation(shift: Shift, rule: Rule, network: Network) -> float:

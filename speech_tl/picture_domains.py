@@ -72,7 +72,7 @@ class PictureShift:
         confidence, said = read.scores.softmax(-1).max(-1)
         return replace(batch, targets=said), confidence
 
-    def coarse(self, body: SmallCNN, side: Side) -> NDArray[Any]:
+    def coarse(self, side: Side) -> NDArray[Any]:
         data = self._of(side)["train"]
         return nn.functional.adaptive_avg_pool2d(data.tensor(range(len(data))), COARSE).flatten(1).numpy()
 

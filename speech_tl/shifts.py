@@ -71,7 +71,7 @@ class Shift(Protocol):
 
     @property
     def mapped(self) -> Self:
-        """The same, the source's examples brought to the target's training examples by one mapping for all of them."""
+        """The same, each part of the source brought to the target's training examples by one mapping for all of it."""
         ...
 
     @property
@@ -99,7 +99,7 @@ class Shift(Protocol):
         """The batch with what the network says in the place of its labels, and how sure it is, (B,) from 0 to 1."""
         ...
 
-    def coarse(self, body: Any, side: Side, /) -> NDArray[Any]:
+    def coarse(self, side: Side, /) -> NDArray[Any]:
         """(N, F) of the training examples as they come to the network."""
         ...
 

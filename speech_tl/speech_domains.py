@@ -129,7 +129,7 @@ class SpeechShift:
         lengths = torch.tensor([len(own) for own in symbols], device=said.device)
         return replace(batch, targets=targets, target_lengths=lengths), confidence
 
-    def coarse(self, body: MultilingualCTC, side: Side) -> NDArray[Any]:
+    def coarse(self, side: Side) -> NDArray[Any]:
         """Mean and deviation over time of their log-mel energies, whatever the encoder reads."""
         rate = self.source.train.sample_rate
         front = LogMel(rate, BINS[rate], per_bin=False)

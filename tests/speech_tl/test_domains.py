@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from speech_tl.domain_study import study, tables, warning
-from speech_tl.domains import METHODS, RULES, SCORES, Adapted, Method, adapt, chosen_by, pooled, started
+from speech_tl.domains import METHODS, RULES, SCORES, Adapted, Method, _liked, adapt, chosen_by, pooled, started
 from speech_tl.errors import InputError
 from speech_tl.images import Pictures, vary
 from speech_tl.labelled import LabelledBatches
@@ -177,6 +177,17 @@ def test_who_agrees_with_most_is_chosen() -> None:
     found["self_training"] = adapted("self_training", 3)
     assert chosen_by("agreement", found, measure="cer") == "coral"
     assert agreement([[0.0]]) == [0.0]
+
+
+def test_who_writes_the_most_does_not_agree_the_most() -> None:
+    """Of two that are one letter of four apart and one that writes thirty: 25 and 100 % of the other's truth are wrong.
+
+    Against a truth of thirty letters their four, of which none is right, are wrong to 100 %.
+    """
+    said = {"source_only": "abcd", "mmd": "abce", "dann": "z" * 30}
+    found = {m: replace(adapted("source_only", 0), method=m, answers=(text,)) for m, text in said.items()}
+    liked = _liked("agreement", found, "cer")
+    assert liked == {"source_only": -62.5, "mmd": -62.5, "dann": -100.0}
 
 
 def test_certainty_counts_as_far_as_others_agree() -> None:
