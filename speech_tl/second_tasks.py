@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import torch
 from torch import Tensor, nn
 
 from speech_tl.errors import InputError, unknown_name
@@ -63,9 +64,8 @@ class Search:
                 f"a tournament among {self.population} paths of {self.updates} updates each: expected 2 and 1 at least"
             )
 
-    def tournament(self, banks: int, streams: Streams) -> Tournament:
+    def tournament(self, banks: int, generator: torch.Generator) -> Tournament:
         """The first one, among paths drawn at random through so many banks."""
-        generator = streams.generator("paths")
         paths = pathnet.drawn(
             self.population, banks=banks, active=self.active, modules=self.modules, generator=generator
         )
@@ -201,7 +201,10 @@ class Pair:
         streams = Streams(self.seed)
         order = streams.generator("batches")
         batches = LabelledBatches(self.data[task]["train"], model.classes[task], batch=BATCH, generator=order)
-        tournament = self.search.tournament(len(model.banks), streams) if search else None
+        tournament = None
+        if search:  # each task begins with a population of its own
+            paths = streams.generator(f"paths of the {task} task")
+            tournament = self.search.tournament(len(model.banks), paths)
         history = fit(
             model,
             _Trials(batches, tournament) if tournament else batches,
