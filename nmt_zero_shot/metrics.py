@@ -13,7 +13,6 @@ Conventions
 """
 
 import functools
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from nmt_zero_shot.segments import WITHOUT_SPACES, base
+from nmt_zero_shot.subwords import normalise
 from speech_tl.statistics import Interval
 
 BY_CHARACTER = WITHOUT_SPACES | {"ko", "kor"}
@@ -106,8 +106,8 @@ def outputs(
     """What language the outputs are in; one without a letter (`identify` gives "") is in the right one."""
     _same_length(hypotheses, sources)
     told = identify(hypotheses)
-    written = [tidy(text) for text in hypotheses]
-    copies = [bool(text) and text == tidy(source) for text, source in zip(written, sources, strict=True)]
+    written = [normalise(text) for text in hypotheses]
+    copies = [bool(text) and text == normalise(source) for text, source in zip(written, sources, strict=True)]
     other = Counter(
         name
         for name, text, copy in zip(told, written, copies, strict=True)
@@ -118,20 +118,15 @@ def outputs(
 
 
 def exact_match(hypotheses: Sequence[str], references: Sequence[str]) -> float:
-    """Percentage of outputs that are the reference, character by character after `tidy`."""
+    """Percentage of outputs that are the reference, character by character after `normalise`."""
     _same_length(hypotheses, references)
-    same = sum(tidy(a) == tidy(b) for a, b in zip(hypotheses, references, strict=True))
+    same = sum(normalise(a) == normalise(b) for a, b in zip(hypotheses, references, strict=True))
     return 100 * same / len(references)
 
 
 def length_ratio(hypotheses: Sequence[str], texts: Sequence[str]) -> float:
     """Characters written for each character of `texts`."""
     return sum(map(len, hypotheses)) / max(1, sum(map(len, texts)))
-
-
-def tidy(text: str) -> str:
-    """NFC, single spaces, no margins: the form in which texts are compared."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def _tokenizer(language: str) -> str:
