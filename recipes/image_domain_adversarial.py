@@ -41,6 +41,8 @@ class Config(flags.Run):
     """Ways from one domain to the other; the bounds are among them."""
     rule: Rule = "agreed_information"
     """What decides between the methods and their checkpoints, without a label of the target."""
+    vary: bool = False
+    """Vary pictures in all methods, also to their negatives, as self-training does to be sure of them."""
     examples: int = 15_000
     """Training digits of each domain; no digit is in both."""
     source_steps: int = 500
@@ -117,7 +119,8 @@ def _mnist_m(config: Config) -> PictureShift:
         )
         for name, own in behind.items()
     }
-    return PictureShift("mnist_to_mnist_m", {name: images.coloured(own) for name, own in plain.items()}, target)
+    source = {name: images.coloured(own) for name, own in plain.items()}
+    return PictureShift("mnist_to_mnist_m", source, target, source_varied=config.vary)
 
 
 if __name__ == "__main__":

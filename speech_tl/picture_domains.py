@@ -30,8 +30,9 @@ class PictureShift:
     """`train`, `valid` and `test`."""
     target: Mapping[str, Pictures]
     batch: int = 64
+    source_varied: bool = False
+    """Whether everybody varies pictures, and not only who believes what the network says of them."""
 
-    source_varied = False
     mapped_first = False
 
     @property

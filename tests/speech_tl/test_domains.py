@@ -145,6 +145,23 @@ def test_who_hears_the_source_as_the_target_sounds(
     assert told == [*(going_on if first else []), "feature_mapping"]
 
 
+def test_pictures_are_varied_for_all_where_that_is_asked(
+    case: PictureShift, start: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By default whoever learns from the target alone sees them varied: self-training, what it believes."""
+    told: list[int] = []
+    monkeypatch.setattr("speech_tl.picture_domains.vary", lambda pixels: told.append(len(pixels)) or vary(pixels))
+    counts = {}
+    for asked in (False, True):
+        for method in ("source_only", "self_training"):
+            told.clear()
+            run(replace(case, source_varied=asked), start, tmp_path / f"{method}{asked}", method, steps=4)  # type: ignore[arg-type]
+            counts[method, asked] = len(told)
+    assert counts == {
+        ("source_only", False): 0, ("self_training", False): 4, ("source_only", True): 4, ("self_training", True): 8
+    }  # fmt: skip
+
+
 def adapted(method: Method, wrong: int, **scores: float) -> Adapted:
     said = ["b"] * wrong + ["a"] * (10 - wrong)
     right = classified("a" * 10, "a" * 10)
