@@ -155,7 +155,7 @@ def test_pictures_are_varied_for_all_where_that_is_asked(
     for asked in (False, True):
         for method in ("source_only", "self_training"):
             told.clear()
-            run(replace(case, source_varied=asked), start, tmp_path / f"{method}{asked}", method, steps=4)  # type: ignore[arg-type]
+            run(replace(case, source_varied=asked), start, tmp_path / f"{method}{asked}", method, steps=4)
             counts[method, asked] = len(told)
     assert counts == {
         ("source_only", False): 0, ("self_training", False): 4, ("source_only", True): 4, ("self_training", True): 8
@@ -176,11 +176,11 @@ def test_the_rule_chooses_and_never_the_upper_bound(case: PictureShift) -> None:
     }
     assert chosen_by("entropy", found, measure="cer") == "dann"
     with pytest.raises(InputError, match="unknown rule 'entrophy'; did you mean 'entropy'"):
-        chosen_by("entrophy", found, measure="cer")  # type: ignore[arg-type]
+        chosen_by("entrophy", found, measure="cer")
     plan = Plan(steps=1)
     for wrong in ({"method": "dan", "rule": "entropy"}, {"method": "dann", "rule": "entrophy"}):
         with pytest.raises(InputError, match="did you mean"):
-            adapt(case, nn.Identity(), plan=plan, folder=Path(), seed=0, **wrong)  # type: ignore[arg-type]
+            adapt(case, nn.Identity(), plan=plan, folder=Path(), seed=0, **wrong)
     with pytest.raises(InputError, match="target_supervised alone"):
         study([case], ["target_supervised"], rule="entropy", start=plan, plan=plan, folder=Path(), seed=0)
 
