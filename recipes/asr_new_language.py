@@ -215,7 +215,8 @@ def _cell(
         name: of its folder.
         known: what `model` heard of the old languages before.
     """
-    facts = partial(Cell, "language", language.code, method, 3600 * language.train.hours, config.seed)
+    seconds = 3600 * language.train.hours
+    facts = partial(Cell, "language", language.code, method, seconds, config.seed, heard_seconds=seconds)
     if method == "unadapted":
         return facts(_heard(model, [language]), known, known, trained_parameters=0, cpu_seconds=0.0)
     if method == "fixed_features":

@@ -164,6 +164,7 @@ def main(config: Config) -> Report | None:
                             after,
                             trained_parameters=facts["trained_parameters"],
                             cpu_seconds=facts["cpu_seconds"],
+                            heard_seconds=3600 * enrolled.clips.hours,
                         )
                     )
     if not cells:

@@ -7,6 +7,7 @@ of several targets (speakers, languages) at one amount are pooled, utterance by 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from statistics import fmean
 from typing import Any
 
 from speech_tl.report import Figure, curves
@@ -15,7 +16,8 @@ from speech_tl.transfer.transferability import Cut
 
 CAPTIONS = {
     "curve": "Errors (%) of the target after each method and amount, and of what was known before and after it, over "
-    "all targets together, with 95 % intervals; rows of different targets do not compare.",
+    "all targets together, with 95 % intervals; rows of different targets do not compare. `heard_seconds` is what "
+    "there was of the amount, in whole clips, the mean over targets.",
     "differences": "The same in points, paired clip by clip: the target against the method without transfer, the "
     "source against the model before. Better where high is below 0.",
     "targets": "Every target by itself.",
@@ -38,7 +40,7 @@ class Cell:
     target: str
     method: str
     amount_seconds: float
-    """Asked for; whole clips make it a little less."""
+    """Asked for."""
     seed: int
     after: Evaluation
     """Of the target's test clips; empty where all of its clips were learned from."""
@@ -47,6 +49,8 @@ class Cell:
     """Of what the model knew before; empty where nobody asked."""
     trained_parameters: int
     cpu_seconds: float
+    heard_seconds: float
+    """Learned from: whole clips make it a little less than was asked for, or there was no more."""
 
 
 def tables(cells: Sequence[Cell], *, base: str, measure: Measure) -> dict[str, list[Row]]:
@@ -268,7 +272,8 @@ def _row(
         "source_error_before": errors["source_before"].get(measure),
         "source_error_after": errors["source_after"].get(measure),
         "trained_parameters": cells[0].trained_parameters,
-        "cpu_seconds": sum(cell.cpu_seconds for cell in cells) / len(cells),
+        "cpu_seconds": fmean(cell.cpu_seconds for cell in cells),
+        "heard_seconds": fmean(cell.heard_seconds for cell in cells),
         "targets": len({cell.target for cell in cells}),
         "test_examples": sum(len(cell.after.results) for cell in cells),
     }

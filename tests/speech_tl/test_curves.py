@@ -23,7 +23,19 @@ def heard(speaker: str, *right: bool) -> Evaluation:
 
 def cell(target: str, method: str, after: Evaluation, source: Evaluation, *, amount: float = 5.0) -> Cell:
     known = heard("old", True, True)
-    return Cell("speaker", target, method, amount, 0, after, known, source, trained_parameters=7, cpu_seconds=2.0)
+    return Cell(
+        "speaker",
+        target,
+        method,
+        amount,
+        0,
+        after,
+        known,
+        source,
+        trained_parameters=7,
+        cpu_seconds=2.0,
+        heard_seconds=4.5,
+    )
 
 
 KNOWN = heard("old", True, True)
@@ -40,7 +52,11 @@ def test_targets_are_pooled_and_the_source_counts_once_for_each() -> None:
     rows = {row["method"]: row for row in of_words(CELLS, base="unadapted")["curve"]}
     assert (rows["unadapted"]["target_error"], rows["head"]["target_error"]) == (75.0, 25.0)
     assert (rows["head"]["source_error_before"], rows["head"]["source_error_after"]) == (0.0, 25.0)
-    assert (rows["head"]["trained_parameters"], rows["head"]["cpu_seconds"]) == (7, 2.0)
+    assert (rows["head"]["trained_parameters"], rows["head"]["cpu_seconds"], rows["head"]["heard_seconds"]) == (
+        7,
+        2,
+        4.5,
+    )
 
 
 def test_each_method_is_held_against_the_base_and_against_before() -> None:
@@ -91,7 +107,19 @@ def test_an_utterance_heard_after_every_target_is_still_one_utterance() -> None:
 
 def test_a_target_without_test_clips_has_no_error() -> None:
     nothing = Evaluation(())
-    alone = Cell("speaker", "a", "head", 5.0, 0, nothing, nothing, nothing, trained_parameters=7, cpu_seconds=1.0)
+    alone = Cell(
+        "speaker",
+        "a",
+        "head",
+        5.0,
+        0,
+        nothing,
+        nothing,
+        nothing,
+        trained_parameters=7,
+        cpu_seconds=1.0,
+        heard_seconds=4.5,
+    )
     (row,) = of_words([alone], base="unadapted")["curve"]
     assert (row["target_error"], row["source_error_after"]) == (None, None)
     assert [row["target"] for row in of_words(CELLS, base="unadapted")["targets"]] == ["a", "b", "a", "b"]
