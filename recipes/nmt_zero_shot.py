@@ -17,7 +17,8 @@ On an H200 in bf16 (`--tokens 8000 --steps 4000 --validate-every 400 --dropout 0
 --rivals plain bound_fixed_total` in the place of minutes; 281 s beside seven other runs), seeds 0, 1, 2: supervised
 31.3, 31.2, 31.0 (plain 32.6, 32.0, 31.9), direct 21.7, 21.5, 21.6, behind its pivot by 0.75, 0.76, 0.71 and the plain
 model's by 1.8, 1.5, 1.4, 95 and 97 % of the bound (seeds 0, 1), off-target 0.0, 0.02, 0.0 %, P@1 94.8, 94.8, 95.0.
-Bounds for the Bible are still to be run.
+Japanese-Korean (`--languages ja ko --minutes 20 --rivals plain bound_fixed_total`, seed 0), BLEU over characters:
+Python's documentation direct 26.4, its pivot 21.6, plain's 15.6, bound 29.8; the Bible 12.3, 9.8, 7.7, 11.6.
 """
 
 import sys
