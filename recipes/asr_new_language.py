@@ -7,7 +7,7 @@ on, and gets a row for every symbol that it lacks.
 
     python -m recipes.asr_new_language --checkpoint runs/words --data D/lithuanian_speech_commands \\
         --train-speakers 1 2 4 8 16 --methods scratch head output_layers full full_conservative \\
-        --source D/fsdd_english_digits D/arabic_speech_commands --out runs/lithuanian
+        --source D/fsdd_english_digits D/arabic_speech_commands --replay 0 --out runs/lithuanian
 
 Lithuanian words from a model of FSDD, Arabic and dspspeech20, 1,000 updates, seed 0, errors on ten speakers with 14,
 61 and 248 s: scratch 76.4, 47.8, 60.1; full 39.9, 18.5, 10.7; a ridge on fixed features 53.4, 23.6, 6.2; head and
@@ -75,9 +75,10 @@ class Config(flags.Run):
     """Where pronunciations come from, LANGUAGE=SOURCE as in asr_multilingual, if the checkpoint learned with phones."""
     source: tuple[str, ...] = ()
     """Recordings of the old languages: what they lose is measured on the test clips of the checkpoint's run."""
-    replay: float = 0.0
-    """Share of the updates, on top of --steps, that go on with the old languages' recordings in --source (0.5, say),
-    which the isolated head alone does not need."""
+    replay: float | None = None
+    """Share of the updates, on top of --steps, that go on with the old languages' recordings in --source, which the
+    isolated head alone does not need; if none 0.5 where there are such recordings, which keeps most of what the old
+    languages knew for twice the time."""
     steps: int = 1000
     """Updates of every method on the new language."""
     peak_rate: float = 1e-3
@@ -105,7 +106,7 @@ def main(config: Config) -> Report | None:
     flags.check_named(methods=config.methods, data=config.data)
     if config.train_minutes and config.train_speakers:
         raise InputError("--train-minutes and --train-speakers are two ways to say how much: give one of them")
-    replay.check(config.replay)
+    replay.check(_replay(config))
     if config.steps < 2:
         raise InputError(f"--steps {config.steps}: expected 2 or more, some of which warm up a new head")
 
@@ -132,7 +133,7 @@ def main(config: Config) -> Report | None:
     steps = 8 if config.tiny else config.steps
     plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=min(steps, config.validate_every), average=0.99)
     configuration.begin(config, config.out, resume=config.resume, free=("methods", "train_minutes", "train_speakers"))
-    heard = [*amounts.values(), *(source.values() if config.replay else ())]
+    heard = [*amounts.values(), *(source.values() if _replay(config) else ())]
     augmentation, after = variation((language.train for language in heard), after=config.augment_after)
     settings = Settings(
         augmentation=augmentation,
@@ -167,6 +168,10 @@ def main(config: Config) -> Report | None:
         notes=tuple(each.description for each in amounts.values()),
         shown=("curve",),
     )
+
+
+def _replay(config: Config) -> float:
+    return config.replay if config.replay is not None else 0.5 if config.source else 0.0
 
 
 Asked = Method | Literal["unadapted", "fixed_features"]
@@ -236,7 +241,7 @@ def _cell(
         folder=folder,
         seed=config.seed,
         old=source,
-        replay=config.replay,
+        replay=_replay(config),
         resume=config.resume,
     )
     together = {**source, language.code: language}

@@ -91,7 +91,7 @@ def for_language(seconds: float, distance: float | None, *, known: bool = False,
         why = "there is enough to retrain all layers after the new head has been warmed up"
     else:
         why = "a new head alone, or one on upper layers, had more errors with 14 seconds of a language and with 61"
-    lost = "the old languages lose most of what they knew; little with --replay 0.5, nothing by the method head"
+    lost = "the old languages lose most of what they knew without --replay, little with it, nothing by the method head"
     expect = "the old languages stay as they are to the bit" if method == "head" else lost
     return Advice(_scenario(much, far), method, why, expect, distance)
 

@@ -54,6 +54,8 @@ def test_a_new_language_gets_a_head_and_the_old_ones_keep_theirs(
     assert command(asr_new_language.main, asr_new_language.Config, [*arguments, "--plan"]) == 0
     assert capsys.readouterr().out.count("weights move") == 3 * 4 and not (tmp_path / "it").exists()
     assert command(asr_new_language.main, asr_new_language.Config, arguments) == 0
+    said = capsys.readouterr().err
+    assert "training head on it in " in said and "training full on it, " in said, "the old recordings are gone on with"
     tables = json.loads((tmp_path / "it" / "metrics.json").read_text())["tables"]
     scratch, head, full = tables["curve"]
     assert [row["method"] for row in tables["curve"]] == ["scratch", "head", "full"]
