@@ -13,8 +13,9 @@ Lithuanian words from a model of FSDD, Arabic and dspspeech20, 1,000 updates, se
 61 and 248 s: scratch 76.4, 47.8, 60.1; full 39.9, 18.5, 10.7; a ridge on fixed features 53.4, 23.6, 6.2; head and
 bottlenecks 57.3, 62.4, 54.5. At equal updates that is a multiplier of 17.7 and more; scratch with twelve times the
 updates is better than nearly all of them (recipes/LOG.md). The old languages, 12.8 before, keep that by head and
-fixed features, and are at 44 to 52 after full; of another such model (14.3 before) full with 61 s comes to 19.1 and
-the old languages to 47.0, with --replay 0.5 to 19.7 and 17.5, a progressive column to 34.8 and 14.3.
+fixed features, and are at 44 to 52 after full; of another such model (14.3 before; seeds 0, 1, 2) full with 61 s
+comes to 19.1, 21.9, 16.9 and the old languages to 47.0, 47.5, 42.8, with --replay 0.5 to 19.7, 25.3, 16.3 and 17.5,
+20.0, 16.7, a progressive column (seed 0) to 34.8 and 14.3.
 Mboshi sentences from a model of Malayalam, Swahili, Kinyarwanda and English (`--train-minutes 2 5 20 45 --methods
 scratch head full --steps 1000 --augment-after 0.5`, seed 0), character error on a new speaker: scratch 86.1, 77.2,
 73.9, 73.4; head 75.1, 70.0, 65.6, 64.9, the old languages at 42.5 as before; full 78.5, 74.1, 62.6, 58.2, the old
