@@ -134,8 +134,7 @@ def main(config: Config) -> Report | None:
     steps = 8 if config.tiny else config.steps
     plan = Plan(steps=steps, peak_rate=config.peak_rate, validate_every=min(steps, config.validate_every), average=0.99)
     configuration.begin(config, config.out, resume=config.resume, free=("methods", "train_minutes", "train_speakers"))
-    heard = [*amounts.values(), *(source.values() if _replay(config) else ())]
-    augmentation, after = variation((language.train for language in heard), after=config.augment_after)
+    augmentation, after = variation((own.train for own in amounts.values()), after=config.augment_after)
     settings = Settings(
         augmentation=augmentation,
         augment_after=after,
